@@ -1,0 +1,154 @@
+package ggml
+
+import (
+	"errors"
+	"fmt"
+
+	bind "github.com/graft-go/graft/binding/ggml"
+)
+
+// Graph records operations and, once built, computes them again and again on the same memory.
+type Graph struct {
+	backend *Backend
+	lib     *bind.Lib
+	c       uintptr // ggml_context that holds the nodes
+	cgraph  uintptr
+	galloc  uintptr
+	tensors []*Tensor // in recorded order
+	max     int
+}
+
+// The products may put up to this many C tensors behind one recorded operation (the kernels without BLAS transpose and cast).
+const nodesPerOp = 8
+
+// Build records a graph with at most max operations by calling record, which returns the tensors whose values are wanted, and
+// allocates its memory once. A *ShapeError thrown by record and an abort inside the library become errors.
+func Build(b *Backend, max int, record func(g *Graph) []*Tensor) (graph *Graph, err error) {
+	g := &Graph{backend: b, lib: b.lib, max: max}
+	defer func() {
+		if err != nil {
+			g.Close()
+			graph = nil
+		}
+	}()
+	guardErr := bind.Guard(func() {
+		defer func() {
+			switch p := recover().(type) {
+			case nil:
+			case *ShapeError:
+				err = p
+			default:
+				panic(p)
+			}
+		}()
+		size := uint64(max * nodesPerOp)
+		g.c = g.lib.Init(bind.InitParams{MemSize: size*g.lib.TensorOverhead() + g.lib.GraphOverhead(size, false), NoAlloc: true})
+		if g.c == 0 {
+			err = fmt.Errorf("no memory for a graph of %d operations", max)
+			return
+		}
+		err = g.finish(record(g), size)
+	})
+	return g, errors.Join(guardErr, err)
+}
+
+// finish puts every recorded tensor that a root depends on into the C graph, in recorded order, and allocates their memory.
+// The order decides lifetimes: a recomputation or a sum of gradients runs where it was recorded.
+func (g *Graph) finish(roots []*Tensor, size uint64) error {
+	needed := make([]bool, len(g.tensors))
+	var mark func(t *Tensor)
+	stack := append([]*Tensor(nil), roots...)
+	mark = func(t *Tensor) {
+		if t.graph == g && !needed[t.index] {
+			needed[t.index] = true
+			stack = append(stack, t.Src...)
+		}
+	}
+	for len(stack) > 0 {
+		t := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		mark(t)
+	}
+	for _, t := range roots {
+		t.c.Flags |= bind.FlagOutput
+	}
+	g.cgraph = g.lib.NewGraph(g.c, size, false)
+	for i, t := range g.tensors {
+		if needed[i] {
+			g.lib.BuildForwardExpand(g.cgraph, t.c)
+		}
+	}
+	g.galloc = g.lib.GallocrNew(g.lib.BackendBufferType(g.backend.c))
+	if !g.lib.GallocrAllocGraph(g.galloc, g.cgraph) {
+		return fmt.Errorf("no memory for the graph's activations; choose a smaller batch or context")
+	}
+	return nil
+}
+
+// Run computes the graph. It allocates nothing in Go.
+func (g *Graph) Run() error {
+	if bind.Poisoned() {
+		return &AbortError{Message: "an earlier call aborted"}
+	}
+	if status := g.lib.Compute(g.backend.c, g.cgraph); status != bind.StatusSuccess {
+		return fmt.Errorf("computing a graph failed with status %d: %s", status, bind.TakeMessages())
+	}
+	return nil
+}
+
+// Bytes is the size of the memory for activations, in bytes.
+func (g *Graph) Bytes() int64 { return int64(g.lib.GallocrGetBufferSize(g.galloc, 0)) }
+
+// Nodes is the number of nodes the library computes.
+func (g *Graph) Nodes() int { return int(g.lib.GraphNNodes(g.cgraph)) }
+
+// Backend is where the graph is computed.
+func (g *Graph) Backend() *Backend { return g.backend }
+
+// Recorded lists the operations recorded so far, in order.
+func (g *Graph) Recorded() []*Tensor { return g.tensors }
+
+// Position is where t was recorded in g, or -1 for a leaf or a tensor of another graph.
+func (g *Graph) Position(t *Tensor) int {
+	if t.graph != g {
+		return -1
+	}
+	return t.index
+}
+
+// Close frees the graph. It may be called twice.
+func (g *Graph) Close() {
+	if g == nil || g.c == 0 {
+		return
+	}
+	if g.galloc != 0 {
+		g.lib.GallocrFree(g.galloc)
+	}
+	g.lib.Free(g.c)
+	g.c, g.galloc, g.cgraph = 0, 0, 0
+}
+
+// record makes the Go tensor of an operation's C result.
+func (g *Graph) record(op Op, c *bind.Tensor, p Params, src ...*Tensor) *Tensor {
+	if c == nil {
+		panic(&ShapeError{Op: string(op), Why: "the library returned no tensor"})
+	}
+	if len(g.tensors) >= g.max {
+		panic(&ShapeError{Op: string(op), Why: fmt.Sprintf("the graph is full with %d operations", g.max)})
+	}
+	t := wrap(g.lib, c)
+	t.Op, t.Src, t.Params, t.graph, t.index = op, src, p, g, len(g.tensors)
+	g.tensors = append(g.tensors, t)
+	return t
+}
+
+// check throws a *ShapeError with the operands' shapes unless ok holds.
+func check(ok bool, op Op, why string, operands ...*Tensor) {
+	if ok {
+		return
+	}
+	for _, t := range operands {
+		why += fmt.Sprintf("; %s %s %s", t.Name, t.Shape(), t.Type)
+	}
+	panic(&ShapeError{Op: string(op), Why: why})
+}

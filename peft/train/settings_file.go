@@ -1,0 +1,170 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/graft-go/graft/peft"
+)
+
+// mostSettings is the size beyond which a file is no settings file; the YAML reader needs many times its memory.
+const mostSettings = 1 << 20
+
+// LoadSettings reads a YAML settings file into c: what the file does not name stays as it is. Every fault names the
+// file and, where there is one, the line.
+func LoadSettings(path string, c *Config) error {
+	info, err := os.Stat(path)
+	if err == nil && (info.IsDir() || info.Size() > mostSettings) {
+		err = errors.New("is no settings file (a folder, or larger than 1 MB)")
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		var p *os.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return &peft.InputError{What: "settings", Where: path, Err: err, Do: "check --config"}
+	}
+	return ParseSettings(path, text, c)
+}
+
+// ParseSettings reads the text of a settings file; path is for errors alone. A fault leaves c as it was.
+func ParseSettings(path string, text []byte, c *Config) error {
+	fault := func(line int, why, do string) error {
+		where := path
+		if line > 0 {
+			where = fmt.Sprintf("%s:%d", path, line)
+		}
+		return &peft.InputError{What: "settings", Where: where, Why: why, Do: do}
+	}
+	file, err := parser.ParseBytes(text, 0)
+	var syntax *yaml.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && syntax.Token != nil:
+		return fault(syntax.Token.Position.Line, "not valid YAML: "+syntax.Message, "")
+	case err != nil:
+		return fault(0, "not valid YAML: "+firstLine(err.Error()), "")
+	}
+	table, filled := settingsByName(), *c
+	for _, doc := range file.Docs {
+		pairs, ok := mappings(doc.Body)
+		if !ok {
+			return fault(lineOf(doc.Body), "no settings, which are lines of the form `name: value`", "")
+		}
+		for _, pair := range pairs {
+			key := strings.ReplaceAll(pair.Key.GetToken().Value, "_", "-")
+			s, ok := table[key]
+			if !ok {
+				return fault(lineOf(pair.Key), fmt.Sprintf("unknown setting %q", key),
+					peft.DidYouMean(key, settingNames(), "see docs/settings.md"))
+			}
+			if s.Name == "config" {
+				return fault(lineOf(pair.Key), "a settings file cannot name another", "leave the line out")
+			}
+			if err := setNode(s, &filled, pair.Value); err != nil {
+				return fault(lineOf(pair.Key), fmt.Sprintf("%s: %v", key, err), "")
+			}
+		}
+	}
+	*c = filled
+	return nil
+}
+
+// settingsByName finds a setting by any of its names.
+func settingsByName() map[string]Setting {
+	table := map[string]Setting{}
+	for _, s := range Settings() {
+		table[s.Name] = s
+		for _, a := range s.Aliases {
+			table[a] = s
+		}
+	}
+	return table
+}
+
+func settingNames() []string {
+	var names []string
+	for _, s := range Settings() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// mappings lists the pairs of a mapping; an empty document has none.
+func mappings(body ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := body.(type) {
+	case nil, *ast.NullNode, *ast.CommentGroupNode:
+		return nil, true
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	default:
+		return nil, false
+	}
+}
+
+// setNode reads the value of a setting: a scalar, or a list of scalars for a list. A null leaves the default.
+func setNode(s Setting, c *Config, node ast.Node) error {
+	switch n := node.(type) {
+	case *ast.NullNode:
+		return nil
+	case *ast.SequenceNode:
+		if s.Kind != "list" {
+			return errors.New("a list, where one value is needed")
+		}
+		s.value(c).SetZero()
+		for _, item := range n.Values {
+			text, err := scalar(item)
+			if err != nil {
+				return err
+			}
+			s.Add(c, text)
+		}
+		return nil
+	default:
+		text, err := scalar(node)
+		if err != nil {
+			return err
+		}
+		if err := s.Set(c, text); err != nil {
+			return fmt.Errorf("%q is %w", text, err)
+		}
+		return nil
+	}
+}
+
+// scalar is the text of a scalar as it stands in the file, without quotation marks.
+func scalar(node ast.Node) (string, error) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return node.GetToken().Value, nil
+	default:
+		return "", errors.New("not one plain value")
+	}
+}
+
+func lineOf(n ast.Node) int {
+	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
+		return 0
+	}
+	return n.GetToken().Position.Line
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
