@@ -172,9 +172,9 @@ func (g *Graph) RopeBack(dy, pos, factors *Tensor, r Rope) *Tensor {
 	return g.record(OpRopeBack, c, Params{Rope: r}, ropeSrc(dy, pos, factors)...)
 }
 
-// GetRows picks rows of a table of any type and converts them to F32: table [d, n], ids I32 [k] → [d, k].
+// GetRows picks rows of a table of any type and converts them to F32: table [d, n, b], ids I32 [k, b] → [d, k, b].
 func (g *Graph) GetRows(table, ids *Tensor) *Tensor {
-	check(table.Ne[2]*table.Ne[3] == 1 && table.contiguousRows() && ids.Type == TypeI32 && ids.Rows() == 1, OpGetRows, "wants a matrix and I32 ids", table, ids)
+	check(table.Ne[2] == ids.Ne[1] && table.Ne[3] == ids.Ne[2] && ids.Ne[3] == 1 && table.contiguousRows() && ids.Type == TypeI32, OpGetRows, "wants I32 ids for each matrix", table, ids)
 	return g.record(OpGetRows, g.lib.GetRows(g.c, table.c, ids.c), Params{}, table, ids)
 }
 

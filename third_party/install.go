@@ -30,6 +30,14 @@ type Result struct {
 	Already bool   // it was installed before, nothing was changed
 }
 
+// String is one line for people.
+func (r Result) String() string {
+	if r.Already {
+		return r.Version + " is installed in " + r.Path
+	}
+	return "installed " + r.Version + " in " + r.Path
+}
+
 func (o Options) note(format string, args ...any) {
 	if o.Note != nil {
 		o.Note(fmt.Sprintf(format, args...))

@@ -27,21 +27,22 @@ type API struct {
 	ModelNCtxTrain    func(model Model) int32                     `c:"llama_model_n_ctx_train"`
 
 	// vocabulary
-	VocabNTokens   func(vocab Vocab) int32               `c:"llama_vocab_n_tokens"`
-	VocabType      func(vocab Vocab) int32               `c:"llama_vocab_type"`
-	VocabBOS       func(vocab Vocab) int32               `c:"llama_vocab_bos"`
-	VocabEOS       func(vocab Vocab) int32               `c:"llama_vocab_eos"`
-	VocabNL        func(vocab Vocab) int32               `c:"llama_vocab_nl"`
-	VocabGetAddBOS func(vocab Vocab) bool                `c:"llama_vocab_get_add_bos"`
-	VocabGetAddEOS func(vocab Vocab) bool                `c:"llama_vocab_get_add_eos"`
-	VocabGetText   func(vocab Vocab, token int32) string `c:"llama_vocab_get_text"`
-	VocabGetAttr   func(vocab Vocab, token int32) int32  `c:"llama_vocab_get_attr"`
-	VocabIsEOG     func(vocab Vocab, token int32) bool   `c:"llama_vocab_is_eog"`
+	VocabNTokens   func(vocab Vocab) int32 `c:"llama_vocab_n_tokens"`
+	VocabType      func(vocab Vocab) int32 `c:"llama_vocab_type"`
+	VocabBOS       func(vocab Vocab) int32 `c:"llama_vocab_bos"`
+	VocabEOS       func(vocab Vocab) int32 `c:"llama_vocab_eos"`
+	VocabNL        func(vocab Vocab) int32 `c:"llama_vocab_nl"`
+	VocabGetAddBOS func(vocab Vocab) bool  `c:"llama_vocab_get_add_bos"`
+	VocabGetAddEOS func(vocab Vocab) bool  `c:"llama_vocab_get_add_eos"`
+
+	// Called by address for every token of a vocabulary (see token.go), since a call through reflection costs five times as much.
+	VocabGetAttrAddr uintptr `c:"llama_vocab_get_attr" sig:"func(uintptr, int32) int32"`
+	VocabIsEOGAddr   uintptr `c:"llama_vocab_is_eog" sig:"func(uintptr, int32) bool"`
+	TokenToPieceAddr uintptr `c:"llama_token_to_piece" sig:"func(uintptr, int32, *byte, int32, int32, bool) int32"`
 
 	// tokenizing; a negative return is minus the room that is needed
-	Tokenize     func(vocab Vocab, text *byte, textLen int32, tokens *int32, nTokensMax int32, addSpecial, parseSpecial bool) int32      `c:"llama_tokenize"`
-	TokenToPiece func(vocab Vocab, token int32, buf *byte, length, lstrip int32, special bool) int32                                     `c:"llama_token_to_piece"`
-	Detokenize   func(vocab Vocab, tokens *int32, nTokens int32, text *byte, textLenMax int32, removeSpecial, unparseSpecial bool) int32 `c:"llama_detokenize"`
+	Tokenize   func(vocab Vocab, text *byte, textLen int32, tokens *int32, nTokensMax int32, addSpecial, parseSpecial bool) int32      `c:"llama_tokenize"`
+	Detokenize func(vocab Vocab, tokens *int32, nTokens int32, text *byte, textLenMax int32, removeSpecial, unparseSpecial bool) int32 `c:"llama_detokenize"`
 
 	// inference
 	InitFromModel   func(model Model, params ContextParams) Context                               `c:"llama_init_from_model"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -113,7 +114,7 @@ func (f *flags) explain(err error) error {
 	case errors.As(err, &badValue):
 		flag := badValue.GetFlag()
 		return &usageError{where: fmt.Sprintf("%s: --%s %s", f.Name(), flag.Name, quote(badValue.GetValue())),
-			why: "not a " + kindWord(flag.Value.Type()), do: f.seeHelp()}
+			why: badValueReason(badValue), do: f.seeHelp()}
 	default:
 		return &usageError{where: f.Name(), why: err.Error(), do: f.seeHelp()}
 	}
@@ -129,6 +130,15 @@ func (f *flags) names() []string {
 		out = append(out, "--"+other)
 	}
 	return out
+}
+
+// badValueReason says why a value does not do: in the flag's own words, or by its kind where pflag's parser gave up.
+func badValueReason(e *pflag.InvalidValueError) string {
+	var number *strconv.NumError
+	if cause := e.Unwrap(); cause != nil && !errors.As(cause, &number) {
+		return cause.Error()
+	}
+	return "not a " + kindWord(e.GetFlag().Value.Type())
 }
 
 // kindWord says in words what a flag's value must be.

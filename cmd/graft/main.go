@@ -24,7 +24,10 @@ type verb struct {
 
 // verbs is the table of commands, in the order in which help lists them. A new command is a file and a line here.
 func verbs() []verb {
-	return []verb{}
+	return []verb{
+		{"train", "fine-tune a model with LoRA", runTrain},
+		{"setup", "install the native libraries", runSetup},
+	}
 }
 
 func main() {

@@ -138,6 +138,9 @@ func (f *File) ValidateKeyKinds() error {
 			faults = append(faults, fmt.Sprintf("%s is %s, not %s", printable(kv.Key, 80), kv.TypeName(), w))
 		}
 	}
+	if strings.Contains(arch, "\x00") {
+		faults = append(faults, "general.architecture holds a zero byte")
+	}
 	if arch != "" {
 		faults = append(faults, f.abortingValues(arch)...)
 	}

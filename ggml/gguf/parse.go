@@ -167,8 +167,8 @@ func (f *File) parseKeys(c *cursor, n uint64) error {
 		if err != nil {
 			return err
 		}
-		if len(name) == 0 {
-			return corrupt("key %d of %d has no name", i+1, n)
+		if len(name) == 0 || bytes.IndexByte(name, 0) >= 0 { // C would read it as another key
+			return corrupt("the name of key %d of %d, %s, is empty or holds a zero byte", i+1, n, quoted(string(name)))
 		}
 		kv := KeyValue{Key: string(name)}
 		if _, double := f.keyAt[kv.Key]; double {

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -22,6 +23,9 @@ func (f *File) parseTensors(c *cursor, n uint64) error {
 		name, err := c.bytes(maxNameBytes)
 		if err != nil {
 			return err
+		}
+		if len(name) == 0 || bytes.IndexByte(name, 0) >= 0 { // C would read it as another name
+			return corrupt("the name of tensor %d of %d, %s, is empty or holds a zero byte", i+1, n, quoted(string(name)))
 		}
 		t := TensorInfo{Name: string(name)}
 		if _, double := f.tensorAt[t.Name]; double {

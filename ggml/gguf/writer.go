@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/graft-go/graft/ggml"
 )
@@ -40,8 +41,8 @@ func (w *Writer) fail(format string, a ...any) { w.errs = append(w.errs, fmt.Err
 
 // set puts a key in its place: the end, or where the key was before.
 func (w *Writer) set(kv KeyValue) {
-	if kv.Key == "" || len(kv.Key) > maxKeyBytes {
-		w.fail("key %s: the name has %d bytes, 1 to %d are allowed", quoted(kv.Key), len(kv.Key), maxKeyBytes)
+	if kv.Key == "" || len(kv.Key) > maxKeyBytes || strings.Contains(kv.Key, "\x00") {
+		w.fail("key %s: the name has %d bytes, 1 to %d and no zero byte are allowed", quoted(kv.Key), len(kv.Key), maxKeyBytes)
 		return
 	}
 	if i, ok := w.keyAt[kv.Key]; ok {
@@ -200,8 +201,8 @@ func (w *Writer) CopyKeys(f *File, except func(key string) bool) {
 func (w *Writer) AddTensor(name string, typ ggml.Type, ne []int64, data func(io.Writer) error) {
 	size, err := tensorBytes(typ, ne)
 	switch {
-	case name == "" || len(name) > maxNameBytes:
-		w.fail("tensor %s: the name has %d bytes, 1 to %d are allowed", quoted(name), len(name), maxNameBytes)
+	case name == "" || len(name) > maxNameBytes || strings.Contains(name, "\x00"):
+		w.fail("tensor %s: the name has %d bytes, 1 to %d and no zero byte are allowed", quoted(name), len(name), maxNameBytes)
 		return
 	case w.names[name]:
 		w.fail("tensor %s is added twice", quoted(name))

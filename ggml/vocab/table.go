@@ -23,24 +23,23 @@ type table struct {
 	spacePrefix    bool
 }
 
-// readTable asks libllama for every token. It must run guarded.
-func readTable(api *llama.API, vocab llama.Vocab) table {
+// readTable asks libllama for every token; texts are the file's. It must run guarded.
+func readTable(api *llama.API, vocab llama.Vocab, texts []string) table {
 	n := api.VocabNTokens(vocab)
 	t := table{
-		ends: make([]uint32, n), texts: make([]string, n), flags: make([]uint8, n),
+		ends: make([]uint32, n), texts: texts, flags: make([]uint8, n),
 		bos: api.VocabBOS(vocab), eos: api.VocabEOS(vocab), nl: api.VocabNL(vocab),
 		addBOS: api.VocabGetAddBOS(vocab), addEOS: api.VocabGetAddEOS(vocab),
 	}
 	buf := make([]byte, 256)
 	for id := range n {
-		size := api.TokenToPiece(vocab, id, &buf[0], int32(len(buf)), 0, false)
+		size := api.TokenToPiece(vocab, id, buf)
 		if size < 0 && size != math.MinInt32 {
 			buf = make([]byte, -size)
-			size = api.TokenToPiece(vocab, id, &buf[0], int32(len(buf)), 0, false)
+			size = api.TokenToPiece(vocab, id, buf)
 		}
 		t.pieces = append(t.pieces, buf[:max(size, 0)]...)
 		t.ends[id] = uint32(len(t.pieces))
-		t.texts[id] = api.VocabGetText(vocab, id)
 		if api.VocabGetAttr(vocab, id)&llama.TokenAttrControl != 0 {
 			t.flags[id] |= flagControl
 		}

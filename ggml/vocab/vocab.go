@@ -30,16 +30,20 @@ func Open(f *gguf.File) (*Vocab, error) {
 	if err := f.ValidateTokenizer(); err != nil {
 		return nil, err
 	}
+	if !f.HasTokenizer() {
+		return nil, &gguf.Error{Path: f.Path, Reason: "the file has no tokenizer", Advice: "use a model file with one, or pre-tokenized data"}
+	}
 	api, err := llama.Load()
 	if err != nil {
 		return nil, err
 	}
 	v := &Vocab{path: f.Path, api: api}
+	texts, _ := f.Strings("tokenizer.ggml.tokens")
 	var loadErr error
 	err = bindggml.Guard(func() {
 		if v.model, loadErr = api.OpenModel(f.Path, true); loadErr == nil {
 			v.handle = api.ModelGetVocab(v.model)
-			v.table = readTable(api, v.handle)
+			v.table = readTable(api, v.handle, texts)
 		}
 	})
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 // settings file, its writer and docs/settings.md are all built from, so that they cannot differ.
 //
 // Tags: short is the one-letter flag, alias other names that are accepted, auto what a value that is not given means,
-// basic marks the flags that --help shows, once a setting that is no part of a run's config.yaml, help its meaning.
+// fold a value that may be written in capitals, basic marks the flags that --help shows, once a setting that is no part of a run's config.yaml, help its meaning.
 type Config struct {
 	Model  string   `yaml:"model" short:"m" basic:"true" help:"base model, a GGUF file (F32, F16, BF16 or quantized)"`
 	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows with text or input_ids, or plain .txt; repeatable"`
@@ -52,7 +52,7 @@ type Config struct {
 	Eps        float64 `yaml:"eps" help:"AdamW: added to the root of the mean of squares"`
 	Clip       float64 `yaml:"clip" help:"L2 norm to which the gradient is clipped; 0 = off"`
 	Seed       uint64  `yaml:"seed" help:"seed of everything that is drawn: adapter, order, split"`
-	Device     string  `yaml:"device" help:"where to compute: auto or cpu"`
+	Device     string  `yaml:"device" fold:"true" help:"where to compute: auto or cpu"`
 	NumThreads Auto    `yaml:"threads" auto:"physical cores" help:"threads of the processor"`
 }
 

@@ -20,6 +20,7 @@ type Setting struct {
 	Help    string
 	Basic   bool // shown by --help
 	Once    bool // concerns one call and is not kept in config.yaml
+	fold    bool // capitals do not matter
 	field   int
 }
 
@@ -31,7 +32,7 @@ func Settings() []Setting {
 		f := t.Field(i)
 		s := Setting{
 			Name: f.Tag.Get("yaml"), Short: f.Tag.Get("short"), Help: f.Tag.Get("help"), Auto: f.Tag.Get("auto"),
-			Basic: f.Tag.Get("basic") != "", Once: f.Tag.Get("once") != "", field: i,
+			Basic: f.Tag.Get("basic") != "", Once: f.Tag.Get("once") != "", fold: f.Tag.Get("fold") != "", field: i,
 		}
 		if a := f.Tag.Get("alias"); a != "" {
 			s.Aliases = strings.Split(a, ",")
@@ -107,6 +108,9 @@ func (s Setting) Set(c *Config, text string) error {
 	v := s.value(c)
 	switch s.Kind {
 	case "string":
+		if s.fold {
+			text = strings.ToLower(text)
+		}
 		v.SetString(text)
 	case "list":
 		v.Set(reflect.ValueOf(s.items(text)))

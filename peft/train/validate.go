@@ -54,12 +54,10 @@ func (k *checker) need(ok bool, name, why, do string) {
 	}
 }
 
-// oneOf refuses a value that is none of the choices, in any case of letters.
+// oneOf refuses a value that is none of the choices.
 func (k *checker) oneOf(name, value string, choices []string) {
-	for _, c := range choices {
-		if strings.EqualFold(c, value) {
-			return
-		}
+	if slices.Contains(choices, value) {
+		return
 	}
 	list := strings.Join(choices, ", ")
 	if best, ok := peft.Closest(value, choices); ok && len(choices) > 1 {
