@@ -13,18 +13,59 @@ type Graph struct {
 	lib     *bind.Lib
 	c       uintptr // ggml_context that holds the nodes
 	cgraph  uintptr
-	galloc  uintptr
+	arena   *Arena
+	own     bool      // the arena is this graph's alone
 	tensors []*Tensor // in recorded order
 	max     int
 }
 
 // The products may put up to this many C tensors behind one recorded operation (the kernels without BLAS transpose and cast).
-const nodesPerOp = 8
+const nodesPerOp = 12
+
+// Arena is the memory in which graphs compute. Graphs that never run at the same time may share one: what one leaves behind in
+// it, roots included, the next overwrites. The largest graph must be built first, since memory that others use cannot grow.
+type Arena struct {
+	backend *Backend
+	c       uintptr
+	graphs  int
+}
+
+// NewArena makes an arena, which gets its memory from the first graph built in it.
+func NewArena(b *Backend) *Arena {
+	return &Arena{backend: b, c: b.lib.GallocrNew(b.lib.BackendBufferType(b.c))}
+}
+
+// Bytes is the size of the arena's memory.
+func (a *Arena) Bytes() int64 { return int64(a.backend.lib.GallocrGetBufferSize(a.c, 0)) }
+
+// Close frees the memory; graphs in it must be closed first. It may be called twice.
+func (a *Arena) Close() {
+	if a != nil && a.c != 0 {
+		a.backend.lib.GallocrFree(a.c)
+		a.c = 0
+	}
+}
+
+// alloc places a graph's tensors.
+func (a *Arena) alloc(cgraph uintptr) error {
+	before := a.Bytes()
+	if !a.backend.lib.GallocrAllocGraph(a.c, cgraph) {
+		return fmt.Errorf("no memory for the graph's activations; choose a smaller batch or context")
+	}
+	if a.graphs++; a.graphs > 1 && a.Bytes() != before {
+		return fmt.Errorf("a graph of %d bytes does not fit the arena's %d that others use", a.Bytes(), before)
+	}
+	return nil
+}
 
 // Build records a graph with at most max operations by calling record, which returns the tensors whose values are wanted, and
-// allocates its memory once. A *ShapeError thrown by record and an abort inside the library become errors.
-func Build(b *Backend, max int, record func(g *Graph) []*Tensor) (graph *Graph, err error) {
-	g := &Graph{backend: b, lib: b.lib, max: max}
+// allocates its memory once: in arena, or in one of its own where arena is nil. A *ShapeError thrown by record and an abort inside
+// the library become errors.
+func Build(b *Backend, arena *Arena, max int, record func(g *Graph) []*Tensor) (graph *Graph, err error) {
+	g := &Graph{backend: b, lib: b.lib, max: max, arena: arena}
+	if arena == nil {
+		g.arena, g.own = NewArena(b), true
+	}
 	defer func() {
 		if err != nil {
 			g.Close()
@@ -78,11 +119,7 @@ func (g *Graph) finish(roots []*Tensor, size uint64) error {
 			g.lib.BuildForwardExpand(g.cgraph, t.c)
 		}
 	}
-	g.galloc = g.lib.GallocrNew(g.lib.BackendBufferType(g.backend.c))
-	if !g.lib.GallocrAllocGraph(g.galloc, g.cgraph) {
-		return fmt.Errorf("no memory for the graph's activations; choose a smaller batch or context")
-	}
-	return nil
+	return g.arena.alloc(g.cgraph)
 }
 
 // Run computes the graph. It allocates nothing in Go.
@@ -97,7 +134,7 @@ func (g *Graph) Run() error {
 }
 
 // Bytes is the size of the memory for activations, in bytes.
-func (g *Graph) Bytes() int64 { return int64(g.lib.GallocrGetBufferSize(g.galloc, 0)) }
+func (g *Graph) Bytes() int64 { return g.arena.Bytes() }
 
 // Nodes is the number of nodes the library computes.
 func (g *Graph) Nodes() int { return int(g.lib.GraphNNodes(g.cgraph)) }
@@ -118,14 +155,16 @@ func (g *Graph) Position(t *Tensor) int {
 
 // Close frees the graph. It may be called twice.
 func (g *Graph) Close() {
-	if g == nil || g.c == 0 {
+	if g == nil {
 		return
 	}
-	if g.galloc != 0 {
-		g.lib.GallocrFree(g.galloc)
+	if g.own {
+		g.arena.Close()
 	}
-	g.lib.Free(g.c)
-	g.c, g.galloc, g.cgraph = 0, 0, 0
+	if g.c != 0 {
+		g.lib.Free(g.c)
+		g.c, g.cgraph = 0, 0
+	}
 }
 
 // record makes the Go tensor of an operation's C result.

@@ -1,6 +1,10 @@
 package ggml
 
-import bind "github.com/graft-go/graft/binding/ggml"
+import (
+	"math"
+
+	bind "github.com/graft-go/graft/binding/ggml"
+)
 
 func isF32(ts ...*Tensor) bool {
 	for _, t := range ts {
@@ -9,6 +13,28 @@ func isF32(ts ...*Tensor) bool {
 		}
 	}
 	return true
+}
+
+// convertible tells whether the library converts values of t's type to F32.
+func (t *Tensor) convertible() bool {
+	if t.Type == TypeF32 {
+		return true
+	}
+	traits := t.lib.GetTypeTraits(int32(t.Type))
+	return traits != nil && traits.ToFloat != 0
+}
+
+// product returns the number of values of a shape, and whether it is a shape: each dimension is positive and the size in bytes fits.
+func product(ne [4]int64) (n int64, ok bool) {
+	const most = math.MaxInt64 / 8
+	n = 1
+	for _, d := range ne {
+		if d < 1 || n > most/d {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
 }
 
 // broadcasts tells whether b repeats to a's shape (ggml_can_repeat).
@@ -23,25 +49,25 @@ func broadcasts(a, b *Tensor) bool {
 
 // Add returns a + b; b is repeated to a's shape.
 func (g *Graph) Add(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && broadcasts(a, b), OpAdd, "wants F32 and b repeating to a", a, b)
+	check(isF32(a, b) && broadcasts(a, b) && a.ContiguousRows(), OpAdd, "wants F32, contiguous rows of a and b repeating to a", a, b)
 	return g.record(OpAdd, g.lib.Add(g.c, a.c, b.c), Params{}, a, b)
 }
 
 // AddInplace adds b to a in a's own memory and returns a view of it; a is usually a leaf that gathers a sum from run to run.
 func (g *Graph) AddInplace(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && a.Ne == b.Ne, OpAddInplace, "wants F32 of one shape", a, b)
+	check(isF32(a, b) && a.Ne == b.Ne && a.ContiguousRows(), OpAddInplace, "wants F32 of one shape and contiguous rows of a", a, b)
 	return g.record(OpAddInplace, g.lib.AddInplace(g.c, a.c, b.c), Params{}, a, b)
 }
 
 // Sub returns a − b; b is repeated to a's shape.
 func (g *Graph) Sub(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && broadcasts(a, b), OpSub, "wants F32 and b repeating to a", a, b)
+	check(isF32(a, b) && broadcasts(a, b) && a.ContiguousRows(), OpSub, "wants F32, contiguous rows of a and b repeating to a", a, b)
 	return g.record(OpSub, g.lib.Sub(g.c, a.c, b.c), Params{}, a, b)
 }
 
 // Mul returns a ⊙ b; b is repeated to a's shape.
 func (g *Graph) Mul(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && broadcasts(a, b), OpMul, "wants F32 and b repeating to a", a, b)
+	check(isF32(a, b) && broadcasts(a, b) && a.ContiguousRows(), OpMul, "wants F32, contiguous rows of a and b repeating to a", a, b)
 	return g.record(OpMul, g.lib.Mul(g.c, a.c, b.c), Params{}, a, b)
 }
 
@@ -77,13 +103,13 @@ func (g *Graph) ArgMax(a *Tensor) *Tensor {
 
 // Repeat returns a repeated to b's shape.
 func (g *Graph) Repeat(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && broadcasts(b, a), OpRepeat, "wants F32 and a repeating to b", a, b)
+	check(isF32(a, b) && broadcasts(b, a) && a.ContiguousRows(), OpRepeat, "wants F32, contiguous rows and a repeating to b", a, b)
 	return g.record(OpRepeat, g.lib.Repeat(g.c, a.c, b.c), Params{}, a, b)
 }
 
 // RepeatBack sums the repetitions of a down to b's shape: the gradient of Repeat.
 func (g *Graph) RepeatBack(a, b *Tensor) *Tensor {
-	check(isF32(a, b) && broadcasts(a, b) && a.contiguousRows(), OpRepeatBack, "wants F32 and b repeating to a", a, b)
+	check(isF32(a, b) && broadcasts(a, b) && a.ContiguousRows(), OpRepeatBack, "wants F32 and b repeating to a", a, b)
 	return g.record(OpRepeatBack, g.lib.RepeatBack(g.c, a.c, b.c), Params{}, a, b)
 }
 
@@ -136,10 +162,11 @@ func (g *Graph) SoftMaxBack(dy, y *Tensor, scale float32) *Tensor {
 }
 
 func checkRope(op Op, x, pos, factors *Tensor, r Rope) {
-	check(isF32(x) && x.contiguousRows() && x.Ne[3] == 1 && r.Dims > 0 && r.Dims%2 == 0 && int64(r.Dims) <= x.Ne[0], op, "wants F32 [head, heads, tokens] and an even number of dimensions", x)
-	check(pos.Type == TypeI32 && pos.Ne == [4]int64{x.Ne[2], 1, 1, 1}, op, "wants one I32 position a token", x, pos)
+	check(isF32(x) && x.ContiguousRows() && x.Ne[3] == 1 && x.Ne[0]%2 == 0 && r.Dims > 0 && r.Dims%2 == 0 && int64(r.Dims) <= x.Ne[0],
+		op, "wants F32 [head, heads, tokens] with an even head and an even number of dimensions", x)
+	check(pos.Type == TypeI32 && pos.Ne == [4]int64{x.Ne[2], 1, 1, 1} && pos.Contiguous(), op, "wants one I32 position a token", x, pos)
 	if factors != nil {
-		check(isF32(factors) && factors.Ne[0] >= int64(r.Dims/2), op, "wants one F32 factor a pair", x, factors)
+		check(isF32(factors) && factors.Ne[0] >= int64(r.Dims/2) && factors.Contiguous(), op, "wants one F32 factor a pair", x, factors)
 	}
 }
 
@@ -174,13 +201,14 @@ func (g *Graph) RopeBack(dy, pos, factors *Tensor, r Rope) *Tensor {
 
 // GetRows picks rows of a table of any type and converts them to F32: table [d, n, b], ids I32 [k, b] → [d, k, b].
 func (g *Graph) GetRows(table, ids *Tensor) *Tensor {
-	check(table.Ne[2] == ids.Ne[1] && table.Ne[3] == ids.Ne[2] && ids.Ne[3] == 1 && table.contiguousRows() && ids.Type == TypeI32, OpGetRows, "wants I32 ids for each matrix", table, ids)
+	check(table.convertible() && table.Ne[2] == ids.Ne[1] && table.Ne[3] == ids.Ne[2] && ids.Ne[3] == 1 && table.ContiguousRows() && ids.Type == TypeI32, OpGetRows, "wants I32 ids for each matrix", table, ids)
 	return g.record(OpGetRows, g.lib.GetRows(g.c, table.c, ids.c), Params{}, table, ids)
 }
 
 // GetRowsBack adds each row of dy [d, k] to the row of a zeroed tensor of table's shape that ids [k] names.
 func (g *Graph) GetRowsBack(dy, ids, table *Tensor) *Tensor {
-	check(isF32(dy, table) && dy.Contiguous() && dy.Ne[0] == table.Ne[0] && table.Ne[2]*table.Ne[3] == 1 && ids.Type == TypeI32 && ids.Ne[0] == dy.Ne[1],
+	check(isF32(dy, table) && dy.Contiguous() && dy.Ne[0] == table.Ne[0] && dy.Ne[2]*dy.Ne[3] == 1 && table.Ne[2]*table.Ne[3] == 1 &&
+		ids.Type == TypeI32 && ids.Ne == [4]int64{dy.Ne[1], 1, 1, 1} && ids.Contiguous(),
 		OpGetRowsBack, "wants F32 and one I32 id a row", dy, ids, table)
 	return g.record(OpGetRowsBack, g.lib.GetRowsBack(g.c, dy.c, ids.c, table.c), Params{}, dy, ids, table)
 }
@@ -188,7 +216,7 @@ func (g *Graph) GetRowsBack(dy, ids, table *Tensor) *Tensor {
 // SetRows writes the rows of src [d, k] into the rows of dst [d, n] that ids I32 [k] names and returns a view of dst.
 func (g *Graph) SetRows(dst, src, ids *Tensor) *Tensor {
 	check(isF32(dst, src) && dst.Ne[0] == src.Ne[0] && dst.Ne[2] == src.Ne[2] && dst.Ne[3] == src.Ne[3] && ids.Type == TypeI32 &&
-		ids.Ne[0] == src.Ne[1] && src.Ne[2]%ids.Ne[1] == 0 && src.Ne[3]%ids.Ne[2] == 0 && ids.Ne[3] == 1 && dst.contiguousRows() && src.contiguousRows(),
+		ids.Ne[0] == src.Ne[1] && src.Ne[2]%ids.Ne[1] == 0 && src.Ne[3]%ids.Ne[2] == 0 && ids.Ne[3] == 1 && dst.ContiguousRows() && src.ContiguousRows(),
 		OpSetRows, "wants F32 rows of one width and an I32 id a row", dst, src, ids)
 	return g.record(OpSetRows, g.lib.SetRows(g.c, dst.c, src.c, ids.c), Params{}, dst, src, ids)
 }
@@ -197,20 +225,21 @@ func (g *Graph) SetRows(dst, src, ids *Tensor) *Tensor {
 func (g *Graph) Reshape(a *Tensor, ne ...int64) *Tensor {
 	shape := [4]int64{1, 1, 1, 1}
 	copy(shape[:], ne)
-	check(a.Contiguous() && shape[0]*shape[1]*shape[2]*shape[3] == a.Elements(), OpReshape, "wants contiguous values and as many of them as "+ShapeString(shape), a)
+	n, ok := product(shape)
+	check(a.Contiguous() && len(ne) <= 4 && ok && n == a.Elements() && shape[0]%a.Type.BlockSize() == 0, OpReshape, "wants contiguous values and as many of them as "+ShapeString(shape), a)
 	return g.record(OpReshape, g.lib.Reshape4D(g.c, a.c, shape[0], shape[1], shape[2], shape[3]), Params{}, a)
 }
 
 // Columns is the view of rows from … from+n−1 of a matrix [d, rows], without copying: a chunk of tokens.
 func (g *Graph) Columns(a *Tensor, from, n int64) *Tensor {
-	check(a.Ne[2]*a.Ne[3] == 1 && from >= 0 && n > 0 && from+n <= a.Ne[1], OpView, "wants a matrix with those rows", a)
+	check(a.Ne[2]*a.Ne[3] == 1 && a.ContiguousRows() && from >= 0 && n > 0 && from <= a.Ne[1]-n, OpView, "wants a matrix with those rows", a)
 	c := g.lib.View4D(g.c, a.c, a.Ne[0], n, 1, 1, a.c.Nb[1], a.c.Nb[1]*uint64(n), a.c.Nb[1]*uint64(n), a.c.Nb[1]*uint64(from))
 	return g.record(OpView, c, Params{}, a)
 }
 
 // Range is the view of values from … from+n−1 of a vector.
 func (g *Graph) Range(a *Tensor, from, n int64) *Tensor {
-	check(a.Rows() == 1 && a.Type.BlockSize() == 1 && from >= 0 && n > 0 && from+n <= a.Ne[0], OpView, "wants a vector with those values", a)
+	check(a.Rows() == 1 && a.Type.BlockSize() == 1 && a.ContiguousRows() && from >= 0 && n > 0 && from <= a.Ne[0]-n, OpView, "wants a vector with those values", a)
 	size := uint64(a.Type.BlockBytes())
 	c := g.lib.View4D(g.c, a.c, n, 1, 1, 1, size*uint64(n), size*uint64(n), size*uint64(n), size*uint64(from))
 	return g.record(OpView, c, Params{}, a)
@@ -222,6 +251,10 @@ func (g *Graph) Permute(a *Tensor, axes [4]int32) *Tensor {
 	for _, axis := range axes {
 		check(axis >= 0 && axis < 4 && !seen[axis], OpPermute, "wants each axis once", a)
 		seen[axis] = true
+	}
+	check(axes[0] == 0 || !a.Type.Quantized(), OpPermute, "cannot move the rows of blocks", a)
+	for i := range a.Ne {
+		check(a.Ne[i] <= math.MaxInt32 && a.c.Nb[i] <= math.MaxInt32, OpPermute, "wants strides below 2 GiB, which the library keeps as int", a)
 	}
 	return g.record(OpPermute, g.lib.Permute(g.c, a.c, axes[0], axes[1], axes[2], axes[3]), Params{Axes: axes}, a)
 }
@@ -237,6 +270,7 @@ func (g *Graph) Concat(a, b *Tensor, dim int) *Tensor {
 	for i := range a.Ne {
 		ok = ok && (i == dim || a.Ne[i] == b.Ne[i])
 	}
+	ok = ok && (!a.Type.Quantized() || a.ContiguousRows() && b.ContiguousRows())
 	check(ok, OpConcat, "wants one type and the same other dimensions", a, b)
 	return g.record(OpConcat, g.lib.Concat(g.c, a.c, b.c, int32(dim)), Params{Axes: [4]int32{int32(dim)}}, a, b)
 }
@@ -245,8 +279,9 @@ func (g *Graph) Concat(a, b *Tensor, dim int) *Tensor {
 // m = β1·m + (1−β1)·g, v = β2·v + (1−β2)·g², w = w·(1 − lr·wd) − lr·(m·c1)/(√(v·c2) + eps), where params is F32 [7] =
 // {lr, β1, β2, eps, wd, c1 = 1/(1−β1^t), c2 = 1/(1−β2^t)}.
 func (g *Graph) OptStepAdamW(w, grad, m, v, params *Tensor) *Tensor {
-	check(isF32(w, grad, m, v, params) && w.Ne == grad.Ne && w.Ne == m.Ne && w.Ne == v.Ne && params.Elements() == 7 && w.graph == nil && w.Contiguous() && grad.Contiguous(),
-		OpOptStepAdamW, "wants F32 of one shape and 7 parameters", w, grad, m, v, params)
+	check(isF32(w, grad, m, v, params) && w.Ne == grad.Ne && w.Ne == m.Ne && w.Ne == v.Ne && params.Elements() == 7 && w.graph == nil && w.c.Op == bind.OpNone &&
+		w.Contiguous() && grad.Contiguous() && m.Contiguous() && v.Contiguous() && params.Contiguous(),
+		OpOptStepAdamW, "wants a leaf, not a view, contiguous F32 of one shape and 7 parameters", w, grad, m, v, params)
 	g.lib.SetParam(w.c)
 	return g.record(OpOptStepAdamW, g.lib.OptStepAdamW(g.c, w.c, grad.c, m.c, v.c, params.c), Params{}, w, grad, m, v, params)
 }

@@ -24,7 +24,8 @@ const (
 
 // checkProduct checks w [k, m, h, 1 or b] of any type against x [·, n, heads, b] of F32, where h divides heads (grouped queries).
 func checkProduct(op Op, w, x *Tensor, inner bool) {
-	check(isF32(x) && x.contiguousRows() && w.contiguousRows() && inner, op, "wants F32 and equal inner dimensions", w, x)
+	check(w.convertible(), op, "wants weights of a type that converts to F32", w, x)
+	check(isF32(x) && x.ContiguousRows() && w.ContiguousRows() && inner, op, "wants F32 and equal inner dimensions", w, x)
 	check(x.Ne[2]%w.Ne[2] == 0 && x.Ne[3]%w.Ne[3] == 0, op, "wants the first operand to repeat over the second's matrices", w, x)
 	check(w.Type == TypeF32 || w.Contiguous(), op, "wants contiguous weights", w)
 }
@@ -50,9 +51,9 @@ func (g *Graph) MulMatT(w, x *Tensor, s float32) *Tensor {
 // OuterProd returns y[k, m] = s·Σ_n a[k, n]·b[m, n]: a [k, n, heads, batch], b [m, n, heads, batch] → [k, m, out2, out3]; where out2
 // or out3 is smaller than heads or batch, the matrices of a group are summed, the inverse of how MulMat repeats w.
 func (g *Graph) OuterProd(a, b *Tensor, out2, out3 int64, s float32) *Tensor {
-	check(isF32(a, b) && a.contiguousRows() && b.contiguousRows() && a.Ne[1] == b.Ne[1] && a.Ne[2] == b.Ne[2] && a.Ne[3] == b.Ne[3],
+	check(isF32(a, b) && a.ContiguousRows() && b.ContiguousRows() && a.Ne[1] == b.Ne[1] && a.Ne[2] == b.Ne[2] && a.Ne[3] == b.Ne[3],
 		OpOuterProd, "wants F32 with equal outer dimensions", a, b)
-	check(out2 > 0 && out3 > 0 && a.Ne[2]%out2 == 0 && a.Ne[3]%out3 == 0 && (out3 == a.Ne[3] || out2 == 1 || a.Ne[2] == out2), OpOuterProd, "cannot sum its matrices so", a, b)
+	check(out2 > 0 && out3 > 0 && a.Ne[2]%out2 == 0 && a.Ne[3]%out3 == 0 && (out3 == a.Ne[3] || out2 == 1 || (a.Ne[2] == out2 && out3 == 1)), OpOuterProd, "cannot sum its matrices so", a, b)
 	shape := [4]int64{a.Ne[0], b.Ne[0], out2, out3}
 	if g.backend.BLAS != nil {
 		return g.record(OpOuterProd, g.custom(kindOuterProd, s, shape, a, b), Params{F: s}, a, b)
@@ -104,11 +105,16 @@ func (g *Graph) transposed(c *bind.Tensor) *bind.Tensor {
 }
 
 // outerKernels computes OuterProd with ggml's MUL_MAT on transposed copies. A group of matrices that is summed lies one behind the
-// other along n once a is contiguous, so the sum is part of the product.
+// other along n once a is contiguous, so the sum is part of the product; where whole batches are summed head by head, the batches
+// come before the heads first.
 func (g *Graph) outerKernels(a, b *Tensor, out2, out3 int64) *bind.Tensor {
 	groups := a.Ne[2] * a.Ne[3] / (out2 * out3)
 	fold := func(t *Tensor) *bind.Tensor {
-		c := g.lib.Cont(g.c, t.c)
+		c := t.c
+		if out2 > 1 && out3 < a.Ne[3] {
+			c = g.lib.Permute(g.c, c, 0, 1, 3, 2)
+		}
+		c = g.lib.Cont(g.c, c)
 		return g.transposed(g.lib.Reshape4D(g.c, c, t.Ne[0], t.Ne[1]*groups, out2, out3))
 	}
 	return g.lib.MulMat(g.c, fold(a), fold(b))

@@ -81,7 +81,8 @@ func matrix(t *bind.Tensor, i2, i3 int) unsafe.Pointer {
 	return unsafe.Add(t.Data, uint64(i2)*t.Nb[2]+uint64(i3)*t.Nb[3])
 }
 
-func ld(t *bind.Tensor) int32 { return int32(max(t.Nb[1]/4, 1)) }
+// ld is the leading dimension of t's matrices. The stride of a single row means nothing and may be less than sgemm accepts.
+func ld(t *bind.Tensor) int32 { return int32(max(int64(t.Nb[1]/4), t.Ne[0])) }
 
 // rows returns rows from … to−1 of a matrix of w in F32 and their leading dimension: the weights themselves, or a tile.
 func (p *productCPU) rows(s *scratch, w *bind.Tensor, base unsafe.Pointer, from, to int) (unsafe.Pointer, int32) {

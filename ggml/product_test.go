@@ -73,7 +73,7 @@ func TestProducts(t *testing.T) {
 			x.SetF32(0, xv)
 			z.SetF32(0, zv)
 			var y1, y2, y3 *Tensor
-			g, err := Build(be, 32, func(g *Graph) []*Tensor {
+			g, err := Build(be, nil, 32, func(g *Graph) []*Tensor {
 				view := func(a *Tensor) *Tensor {
 					if c.permute {
 						return g.Permute(a, [4]int32{0, 2, 1, 3})
@@ -148,7 +148,7 @@ func BenchmarkProduct(b *testing.B) {
 				defer s.Close()
 				w, x, z := s.New("w", typ, d[0], d[1]), s.New("x", TypeF32, d[0], d[2]), s.New("z", TypeF32, d[1], d[2])
 				require.NoError(b, s.Alloc())
-				g, err := Build(be, 8, func(g *Graph) []*Tensor { return []*Tensor{g.MulMat(w, x, 1), g.MulMatT(w, z, 1)} })
+				g, err := Build(be, nil, 8, func(g *Graph) []*Tensor { return []*Tensor{g.MulMat(w, x, 1), g.MulMatT(w, z, 1)} })
 				require.NoError(b, err)
 				defer g.Close()
 				b.ReportAllocs()

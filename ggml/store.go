@@ -31,29 +31,36 @@ func NewStore(b *Backend, max int) (*Store, error) {
 func (s *Store) New(name string, typ Type, ne ...int64) *Tensor {
 	shape := [4]int64{1, 1, 1, 1}
 	copy(shape[:], ne)
-	if !typ.Valid() || len(ne) == 0 || len(ne) > 4 || shape[0] < 1 || shape[1] < 1 || shape[2] < 1 || shape[3] < 1 || shape[0]%typ.BlockSize() != 0 {
+	if _, ok := product(shape); !typ.Valid() || len(ne) == 0 || len(ne) > 4 || !ok || shape[0]%typ.BlockSize() != 0 {
 		panic(&ShapeError{Op: "New", Why: fmt.Sprintf("%s: %v is no shape for %s", name, ne, typ)})
 	}
+	s.checkRoom()
 	return s.add(name, s.backend.lib.NewTensor(s.c, int32(typ), int32(len(ne)), &shape[0]))
 }
 
-// View adds a contiguous F32 view of n values of t from offset on, reshaped.
+// View adds a contiguous view of the values of t (of a plain type) from offset on, in a shape of its own.
 func (s *Store) View(name string, t *Tensor, offset int64, ne ...int64) *Tensor {
 	shape := [4]int64{1, 1, 1, 1}
 	copy(shape[:], ne)
-	n := shape[0] * shape[1] * shape[2] * shape[3]
-	if t.Type != TypeF32 || offset < 0 || offset+n > t.Elements() {
-		panic(&ShapeError{Op: "View", Why: fmt.Sprintf("%s: %d values at %d of %s %s", name, n, offset, t.Name, t.Shape())})
+	n, ok := product(shape)
+	if t.Type.BlockSize() != 1 || !t.Contiguous() || len(ne) > 4 || !ok || offset < 0 || offset > t.Elements()-n {
+		panic(&ShapeError{Op: "View", Why: fmt.Sprintf("%s: %v at %d of %s %s", name, ne, offset, t.Name, t.Shape())})
 	}
-	nb1 := uint64(shape[0]) * 4
+	s.checkRoom()
+	size := uint64(t.Type.BlockBytes())
+	nb1 := uint64(shape[0]) * size
 	nb2 := nb1 * uint64(shape[1])
-	return s.add(name, s.backend.lib.View4D(s.c, t.c, shape[0], shape[1], shape[2], shape[3], nb1, nb2, nb2*uint64(shape[2]), uint64(offset)*4))
+	return s.add(name, s.backend.lib.View4D(s.c, t.c, shape[0], shape[1], shape[2], shape[3], nb1, nb2, nb2*uint64(shape[2]), uint64(offset)*size))
 }
 
-func (s *Store) add(name string, c *bind.Tensor) *Tensor {
+// checkRoom throws before the library would abort for want of room.
+func (s *Store) checkRoom() {
 	if len(s.tensors) >= s.max {
 		panic(&ShapeError{Op: "New", Why: fmt.Sprintf("the store is full with %d tensors", s.max)})
 	}
+}
+
+func (s *Store) add(name string, c *bind.Tensor) *Tensor {
 	t := wrap(s.backend.lib, c)
 	t.Name = name
 	setName(c, name)
@@ -65,6 +72,9 @@ func (s *Store) add(name string, c *bind.Tensor) *Tensor {
 func (s *Store) Alloc() error {
 	if len(s.tensors) == 0 {
 		return nil
+	}
+	if s.buffer != 0 {
+		return fmt.Errorf("the store has its memory already")
 	}
 	if s.buffer = s.backend.lib.AllocCtxTensors(s.c, s.backend.c); s.buffer == 0 {
 		return fmt.Errorf("no memory for %d bytes of tensors", s.sizeOf())

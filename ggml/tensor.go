@@ -61,13 +61,12 @@ func (t *Tensor) Contiguous() bool {
 		}
 		next *= uint64(t.Ne[i])
 	}
-	return t.contiguousRows()
+	return t.ContiguousRows()
 }
 
-// contiguousRows tells whether each row of ne0 values is contiguous.
-func (t *Tensor) contiguousRows() bool {
-	return int64(t.c.Nb[0]) == t.Type.BlockBytes() || t.Ne[0] == 1
-}
+// ContiguousRows tells whether each row of ne0 values is contiguous. Rows of one value must have the stride of one too, since the
+// library's kernels assert it.
+func (t *Tensor) ContiguousRows() bool { return int64(t.c.Nb[0]) == t.Type.BlockBytes() }
 
 // Shape prints the shape as "[ne0, ne1]", trailing ones left out.
 func (t *Tensor) Shape() string { return ShapeString(t.Ne) }

@@ -6,8 +6,8 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Closest is the candidate with the fewest edits from got, where no more than a third of its letters differ. Case does
-// not count.
+// Closest is the candidate with the fewest edits from got, where no more than a third of its letters differ (rounded up:
+// two letters that changed places are two edits). Case does not count.
 func Closest(got string, candidates []string) (string, bool) {
 	best, distance := "", 0
 	for _, c := range candidates {
@@ -16,7 +16,7 @@ func Closest(got string, candidates []string) (string, bool) {
 			best, distance = c, d
 		}
 	}
-	return best, best != "" && distance <= max(1, len([]rune(best))/3)
+	return best, best != "" && distance <= (len([]rune(best))+2)/3
 }
 
 // DidYouMean asks for the closest candidate, or says otherwise where none is close.

@@ -23,9 +23,25 @@ var loaded struct {
 // Load opens libllama from the folder that binding/ggml was loaded from and proves it; the first call does the work and later
 // ones return its result.
 func Load() (*API, error) {
-	loaded.once.Do(func() { loaded.api, loaded.err = load() })
+	loaded.once.Do(func() {
+		var err error
+		if loaded.api, err = load(); err != nil {
+			loaded.err = &LoadError{err}
+		}
+	})
 	return loaded.api, loaded.err
 }
+
+// LoadError is a native library that is missing, incomplete or of another version.
+type LoadError struct{ Err error }
+
+func (e *LoadError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// BadInput says that the user can repair it.
+func (e *LoadError) BadInput() bool { return true }
 
 func load() (*API, error) {
 	lib, err := bind.Load()

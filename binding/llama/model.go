@@ -1,13 +1,24 @@
 package llama
 
 import (
-	"errors"
 	"runtime"
 	"strings"
 	"unsafe"
 
 	bind "github.com/graft-go/graft/binding/ggml"
 )
+
+// RefusedError is a file that libllama does not load.
+type RefusedError struct {
+	Reason string // in libllama's words
+}
+
+func (e *RefusedError) Error() string {
+	return "libllama refuses it: " + e.Reason + "; use a GGUF file that llama.cpp runs"
+}
+
+// BadInput says that the file is at fault.
+func (e *RefusedError) BadInput() bool { return true }
 
 // OpenModel loads a GGUF file into libllama on the CPU, or its vocabulary alone. The error carries what the library said. It must run
 // guarded, on a file whose tokenizer has been validated.
@@ -24,7 +35,7 @@ func (api *API) OpenModel(path string, vocabOnly bool) (Model, error) {
 	model := api.ModelLoadFromFile(path, params)
 	runtime.KeepAlive(noDevices)
 	if model == 0 {
-		return 0, errors.New("libllama refuses it: " + Reason())
+		return 0, &RefusedError{Reason: Reason()}
 	}
 	return model, nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/graft-go/graft/binding"
+	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/peft"
 )
 
@@ -47,7 +49,8 @@ func badInput(where string, err error) error {
 
 // isBadInput tells whether err, or any error it wraps, is about what the user gave.
 func isBadInput(err error) bool {
-	if errors.Is(err, peft.ErrInput) {
+	var symbols *binding.MissingSymbolsError
+	if errors.Is(err, peft.ErrInput) || errors.Is(err, ggml.ErrLibrary) || errors.As(err, &symbols) {
 		return true
 	}
 	var marked interface{ BadInput() bool }

@@ -93,7 +93,11 @@ func (f *flags) noArgs() error {
 	if f.NArg() == 0 {
 		return nil
 	}
-	return &usageError{where: f.Name() + ": " + quote(f.Arg(0)), why: "an argument that belongs to no flag", do: "usage: graft " + f.usage}
+	do := "usage: graft " + f.usage
+	if _, err := strconv.ParseBool(f.Arg(0)); err == nil {
+		do = "a switch takes its value with an equals sign, as --shuffle=false"
+	}
+	return &usageError{where: f.Name() + ": " + quote(f.Arg(0)), why: "an argument that belongs to no flag", do: do}
 }
 
 // explain turns pflag's errors into graft's.

@@ -26,6 +26,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"train", "fine-tune a model with LoRA", runTrain},
+		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
 		{"setup", "install the native libraries", runSetup},
 	}
 }

@@ -24,8 +24,11 @@ type Rule func(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor
 // operation that a wanted leaf enters. It panics with *ggml.ShapeError on an operation without a rule.
 func Backward(g *ggml.Graph, roots []Root, wanted []*ggml.Tensor, emit func(leaf, dy *ggml.Tensor)) {
 	d := &driver{g: g, emit: emit, forward: len(g.Recorded()), grads: map[*ggml.Tensor]*ggml.Tensor{}, need: map[*ggml.Tensor]bool{},
-		pending: map[*ggml.Tensor]int{}}
+		pending: map[*ggml.Tensor]int{}, done: map[*ggml.Tensor]bool{}}
 	for _, leaf := range wanted {
+		if leaf.Op != ggml.OpNone {
+			panic(&ggml.ShapeError{Op: string(leaf.Op), Why: "only a leaf's gradient can be wanted, not a result's"})
+		}
 		d.need[leaf] = true
 	}
 	d.markNeeded()
@@ -40,7 +43,8 @@ func Backward(g *ggml.Graph, roots []Root, wanted []*ggml.Tensor, emit func(leaf
 		d.step(g.Recorded()[i])
 	}
 	for _, leaf := range wanted {
-		if d.pending[leaf] == 0 && d.grads[leaf] == nil && !d.emitted(leaf) {
+		if !d.done[leaf] {
+			d.done[leaf] = true
 			emit(leaf, nil)
 		}
 	}
@@ -126,7 +130,7 @@ func (d *driver) add(t, dy *ggml.Tensor) {
 		panic(&ggml.ShapeError{Op: string(t.Op), Why: fmt.Sprintf("the gradient of %s %s has shape %s", t.Name, t.Shape(), dy.Shape())})
 	}
 	if sum := d.grads[t]; sum != nil {
-		dy = d.g.Add(sum, dy)
+		dy = d.g.Add(rows(d.g, sum), dy)
 	}
 	d.grads[t] = dy
 }
@@ -137,13 +141,8 @@ func (d *driver) release(t *ggml.Tensor) {
 	if t.Op != ggml.OpNone || !d.need[t] || d.pending[t] > 0 || d.grads[t] == nil {
 		return
 	}
-	if d.done == nil {
-		d.done = map[*ggml.Tensor]bool{}
-	}
 	d.done[t] = true
 	dy := d.grads[t]
 	delete(d.grads, t)
 	d.emit(t, dy)
 }
-
-func (d *driver) emitted(t *ggml.Tensor) bool { return d.done[t] }

@@ -51,6 +51,14 @@ func contiguous(g *ggml.Graph, t *ggml.Tensor) *ggml.Tensor {
 	return g.Cont(t)
 }
 
+// rows copies a view whose rows are not contiguous, which no operation takes as its first operand.
+func rows(g *ggml.Graph, t *ggml.Tensor) *ggml.Tensor {
+	if t.ContiguousRows() {
+		return t
+	}
+	return g.Cont(t)
+}
+
 // reduce sums dy over the dimensions along which t was repeated.
 func reduce(g *ggml.Graph, dy, t *ggml.Tensor) *ggml.Tensor {
 	if dy.Ne == t.Ne {
@@ -62,6 +70,7 @@ func reduce(g *ggml.Graph, dy, t *ggml.Tensor) *ggml.Tensor {
 // y = s·wᵀx over k:  dw[k, m] = s·Σ_n x[k, n]·dy[m, n],  dx[k, n] = s·Σ_m w[k, m]·dy[m, n]
 func mulMat(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 	w, x := y.Src[0], y.Src[1]
+	dy = rows(g, dy)
 	d := make([]*ggml.Tensor, 2)
 	if need[0] {
 		d[0] = g.OuterProd(x, dy, w.Ne[2], w.Ne[3], y.F)
@@ -75,6 +84,7 @@ func mulMat(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 // y = s·w x over m:  dw[k, m] = s·Σ_n dy[k, n]·x[m, n],  dx[m, n] = s·Σ_k w[k, m]·dy[k, n]
 func mulMatT(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 	w, x := y.Src[0], y.Src[1]
+	dy = rows(g, dy)
 	d := make([]*ggml.Tensor, 2)
 	if need[0] {
 		d[0] = g.OuterProd(dy, x, w.Ne[2], w.Ne[3], y.F)
@@ -88,6 +98,7 @@ func mulMatT(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 // y[k, m] = s·Σ_n a[k, n]·b[m, n]:  da[k, n] = s·Σ_m dy[k, m]·b[m, n],  db[m, n] = s·Σ_k dy[k, m]·a[k, n]
 func outerProd(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 	a, b := y.Src[0], y.Src[1]
+	dy = rows(g, dy)
 	d := make([]*ggml.Tensor, 2)
 	if need[0] {
 		d[0] = g.MulMatT(dy, b, y.F)
@@ -119,6 +130,7 @@ func sub(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 // y = a ⊙ b:  da = dy ⊙ b,  db = Σ dy ⊙ a over b's repetitions
 func mul(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 	a, b := y.Src[0], y.Src[1]
+	dy = rows(g, dy)
 	d := make([]*ggml.Tensor, 2)
 	if need[0] {
 		d[0] = g.Mul(dy, b)
@@ -136,7 +148,7 @@ func scale(g *ggml.Graph, y, dy *ggml.Tensor, _ []bool) []*ggml.Tensor {
 
 // y = a²:  da = 2·a ⊙ dy
 func sqr(g *ggml.Graph, y, dy *ggml.Tensor, _ []bool) []*ggml.Tensor {
-	return []*ggml.Tensor{g.Scale(g.Mul(contiguous(g, dy), y.Src[0]), 2)}
+	return []*ggml.Tensor{g.Scale(g.Mul(rows(g, dy), y.Src[0]), 2)}
 }
 
 // y = Σ a:  da = dy everywhere
@@ -157,9 +169,10 @@ func silu(g *ggml.Graph, y, dy *ggml.Tensor, _ []bool) []*ggml.Tensor {
 // y = silu(gate) ⊙ up:  dgate = (dy ⊙ up) ⊙ silu'(gate),  dup = dy ⊙ silu(gate)
 func swiGLU(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor {
 	gate, up := y.Src[0], y.Src[1]
+	dy = rows(g, dy)
 	d := make([]*ggml.Tensor, 2)
 	if need[0] {
-		d[0] = g.SiluBack(g.Mul(contiguous(g, dy), up), gate)
+		d[0] = g.SiluBack(g.Mul(dy, up), gate)
 	}
 	if need[1] {
 		d[1] = g.Mul(dy, g.Silu(gate))

@@ -1,6 +1,8 @@
 package stock_test
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,4 +26,24 @@ func shared(t testing.TB, elem ...string) string {
 		t.Skipf("no %s beside the module", filepath.Join(append([]string{"shared"}, elem...)...))
 	}
 	return path
+}
+
+// floats decodes little-endian float32 values.
+func floats(b []byte) []float32 {
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}
+
+// farthest is the greatest difference between two tables of logits.
+func farthest(a, b [][]float32) float64 {
+	far := 0.0
+	for i := range a {
+		for j := range a[i] {
+			far = max(far, math.Abs(float64(a[i][j])-float64(b[i][j])))
+		}
+	}
+	return far
 }

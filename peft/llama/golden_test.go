@@ -143,7 +143,7 @@ func TestGolden(t *testing.T) {
 				}
 				grads := map[string]*ggml.Tensor{}
 				var loss, logits *ggml.Tensor
-				g, err := ggml.Build(be, 2000, func(g *ggml.Graph) []*ggml.Tensor {
+				g, err := ggml.Build(be, nil, 2000, func(g *ggml.Graph) []*ggml.Tensor {
 					h := m.Forward(g, &b.Inputs)
 					logits = g.MulMat(m.Output, h, 1)
 					b.NeedDH, b.NeedDW = true, true

@@ -32,7 +32,7 @@ type Config struct {
 	Alpha   Auto     `yaml:"alpha" auto:"2 × rank" basic:"true" help:"LoRA's scale is alpha/rank"`
 	Targets []string `yaml:"targets" basic:"true" help:"matrices that get a LoRA: attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down or all-linear"`
 	Layers  string   `yaml:"lora-layers" help:"blocks that get a LoRA: all, last:4 or 0-3,7"`
-	Init    string   `yaml:"init-adapter" alias:"lora" help:"adapter file to start from"`
+	Init    string   `yaml:"init-adapter" help:"adapter file to start from"`
 
 	Ctx        Auto    `yaml:"ctx" alias:"ctx-size,max-seq-length" auto:"the longest row rounded up to 64, at most 2048 and the model's context; 512 for .txt" basic:"true" help:"tokens a sequence"`
 	Batch      Auto    `yaml:"batch-size" auto:"as many of a step's 8 sequences as keep a micro-batch within 2048 tokens" basic:"true" help:"sequences a micro-batch"`
