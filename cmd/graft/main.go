@@ -26,6 +26,9 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"train", "fine-tune a model with LoRA", runTrain},
+		{"eval", "score a model, with or without an adapter, on a data set", runEval},
+		{"generate", "continue a prompt", runGenerate},
+		{"export", "write an adapter as llama.cpp loads it", runExport},
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
 		{"setup", "install the native libraries", runSetup},
 	}

@@ -2,8 +2,8 @@ package gguf
 
 import "slices"
 
-// preTokenizers are the values of tokenizer.ggml.pre that libllama knows for byte-pair tokenizers (llama-vocab.cpp), by
-// what they imply. Left out are those that work on raw UTF-8 instead of GPT-2's byte alphabet (gemma4, sarvam-moe,
+// preTokenizers are the values of tokenizer.ggml.pre that libllama knows for byte-pair tokenizers (llama-vocab.cpp). Left out
+// are those that work on raw UTF-8 instead of GPT-2's byte alphabet (gemma4, sarvam-moe,
 // granite-embed-multi-311m, whitespace): text with two line breaks or spaces can abort there, and no Llama model has them.
 var preTokenizers = []string{
 	"", "default", "minicpm5",
