@@ -60,7 +60,9 @@ func runGenerate(ctx context.Context, args []string, stdout, _ io.Writer) error 
 		return failed == nil
 	})
 	out.Write(stream.Flush())
-	fmt.Fprintln(out)
+	if isTerminal(stdout) {
+		fmt.Fprintln(out) // elsewhere the continuation stands alone, byte for byte
+	}
 	if err == nil {
 		err = failed
 	}

@@ -27,11 +27,7 @@ type progress struct {
 const every = 5 * time.Second
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w}
-	if f, ok := w.(*os.File); ok {
-		p.tty = term.IsTerminal(int(f.Fd()))
-	}
-	return p
+	return &progress{w: w, tty: isTerminal(w)}
 }
 
 // note writes a line of its own. It never begins with "graft:", which marks the one error line.
@@ -99,4 +95,10 @@ func (p *progress) end() {
 
 func megabytes(bytes int64) string {
 	return fmt.Sprintf("%.0f MB", float64(bytes)/1e6)
+}
+
+// isTerminal tells whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

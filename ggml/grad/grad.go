@@ -19,7 +19,8 @@ type Root struct {
 type Rule func(g *ggml.Graph, y, dy *ggml.Tensor, need []bool) []*ggml.Tensor
 
 // Backward records the gradients of the wanted leaves into g, right behind what g holds. emit receives each leaf's complete gradient,
-// or nil where the roots do not depend on it, as soon as its last contribution is there, so that it can be consumed and freed.
+// contiguous, as soon as its last contribution is there, so that it can be consumed and freed, or nil at the end where the roots do
+// not depend on the leaf.
 // A gradient that no wanted leaf needs is never built: frozen weights have none, and nothing is computed below the lowest
 // operation that a wanted leaf enters. It panics with *ggml.ShapeError on an operation without a rule.
 func Backward(g *ggml.Graph, roots []Root, wanted []*ggml.Tensor, emit func(leaf, dy *ggml.Tensor)) {
@@ -142,7 +143,7 @@ func (d *driver) release(t *ggml.Tensor) {
 		return
 	}
 	d.done[t] = true
-	dy := d.grads[t]
+	dy := contiguous(d.g, d.grads[t])
 	delete(d.grads, t)
 	d.emit(t, dy)
 }

@@ -24,7 +24,9 @@ func newBench(t *testing.T) *bench {
 	return &bench{t, b, s}
 }
 
-func (n *bench) leaf(name string, ne ...int64) *ggml.Tensor { return n.s.New(name, ggml.TypeF32, ne...) }
+func (n *bench) leaf(name string, ne ...int64) *ggml.Tensor {
+	return n.s.New(name, ggml.TypeF32, ne...)
+}
 
 // emission is one call of emit: the leaf, its gradient, and how many operations were recorded by then.
 type emission struct {

@@ -134,6 +134,8 @@ func open(path string) (*os.File, error) {
 		return nil, &Error{File: path, Reason: pathReason(err)}
 	case info.IsDir():
 		return nil, &Error{File: path, Reason: "is a folder; give a file in it"}
+	case !info.Mode().IsRegular():
+		return nil, &Error{File: path, Reason: "is a device or a pipe; give a regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -4,6 +4,7 @@ package llama
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/graft-go/graft/ggml"
@@ -60,7 +61,7 @@ func ReadConfig(f *gguf.File) (*Config, error) {
 	}
 	r := reader{f: f}
 	c := &Config{
-		Context: r.size("llama.context_length", 1<<24), Embd: r.size("llama.embedding_length", 1<<20), Blocks: r.size("llama.block_count", 1<<12),
+		Context: r.size("llama.context_length", 1<<24), Embd: r.size("llama.embedding_length", 1<<20), Blocks: r.size("llama.block_count", 512),
 		FF: r.size("llama.feed_forward_length", 1<<24), Heads: r.size("llama.attention.head_count", 1<<12),
 		NormEps: float32(r.float("llama.attention.layer_norm_rms_epsilon")),
 	}
@@ -113,7 +114,7 @@ func (c *Config) readRope(r *reader) {
 	default:
 		r.fault("rope scaling %q is not built; none, linear and Llama 3's frequency factors are", kind)
 	}
-	if c.Rope.Base <= 0 || c.Rope.Dims%2 != 0 || int64(c.Rope.Dims) > c.HeadDim {
+	if !(c.Rope.Base > 0) || math.IsInf(float64(c.Rope.Base), 0) || c.Rope.Dims%2 != 0 || int64(c.Rope.Dims) > c.HeadDim {
 		r.fault("rope of %d dimensions with base %g does not fit heads of width %d", c.Rope.Dims, c.Rope.Base, c.HeadDim)
 	}
 }

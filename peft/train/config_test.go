@@ -3,6 +3,7 @@ package train
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -177,6 +178,9 @@ func TestParseSettings(t *testing.T) {
 		{"not YAML", "rank: 4\ntargets: [\n", "not valid YAML"},
 		{"twice", "rank: 4\nrank: 5\n", "x.yaml:2: not valid YAML"},
 		{"a list of settings", "- rank\n", "no settings"},
+		{"brackets in brackets", "data: [\n" + strings.Repeat("[", 20000), "x.yaml:2: nested too deep"},
+		{"marks after marks", strings.Repeat("- ", 20000), "x.yaml:1: nested too deep"},
+		{"deeper and deeper", "a:\n" + strings.Repeat(" ", 100) + "b: 1", "x.yaml:2: nested too deep"},
 		{"another file", "config: y.yaml", "cannot name another"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -219,7 +223,10 @@ func FuzzSettings(f *testing.F) {
 func TestLoadSettings(t *testing.T) {
 	c := DefaultConfig()
 	require.ErrorContains(t, LoadSettings("no/such.yaml", &c), "no/such.yaml: no such file")
-	require.ErrorContains(t, LoadSettings(t.TempDir(), &c), "a folder")
+	require.ErrorContains(t, LoadSettings(t.TempDir(), &c), "is a directory")
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	require.NoError(t, os.WriteFile(large, make([]byte, mostSettings+1), 0o600))
+	require.ErrorContains(t, LoadSettings(large, &c), "larger than 64 kB")
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("rank: 3"), 0o600))
 	require.NoError(t, LoadSettings(path, &c))

@@ -193,8 +193,11 @@ func (s *Session) Close() {
 // newEvaluator makes a trainer that only evaluates, and builds its largest graph.
 func newEvaluator(be *ggml.Backend, m *llama.Model, b, t int) (*trainer, error) {
 	tr := &trainer{backend: be, model: m, arena: ggml.NewArena(be), accumulate: map[*inputs]*lossGraph{}, evaluate: map[*inputs]*lossGraph{}}
-	var err error
-	if tr.inputs, err = newInputMemory(be, b, t, false); err == nil {
+	err := checkMemory(&m.Config, 0, b, t, false)
+	if err == nil {
+		tr.inputs, err = newInputMemory(be, b, t, false)
+	}
+	if err == nil {
 		_, err = tr.evaluator(tr.inputs.fit(t))
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -13,20 +14,18 @@ import (
 	"github.com/graft-go/graft/peft"
 )
 
-// mostSettings is the size beyond which a file is no settings file; the YAML reader needs many times its memory.
-const mostSettings = 1 << 20
+// Beyond these a file is no settings file. Settings are one level deep, with lists; the YAML reader's memory grows with
+// the square of the depth, so that a file of brackets alone would take all there is.
+const (
+	mostSettings = 64 << 10 // bytes
+	mostDepth    = 16       // brackets in brackets, list marks on a line
+	mostIndent   = 64       // columns
+)
 
 // LoadSettings reads a YAML settings file into c: what the file does not name stays as it is. Every fault names the
 // file and, where there is one, the line.
 func LoadSettings(path string, c *Config) error {
-	info, err := os.Stat(path)
-	if err == nil && (info.IsDir() || info.Size() > mostSettings) {
-		err = errors.New("is no settings file (a folder, or larger than 1 MB)")
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
-	}
+	text, err := readSettings(path)
 	if err != nil {
 		var p *os.PathError
 		if errors.As(err, &p) {
@@ -37,6 +36,20 @@ func LoadSettings(path string, c *Config) error {
 	return ParseSettings(path, text, c)
 }
 
+// readSettings reads a file or a pipe that is no larger than settings are.
+func readSettings(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostSettings+1))
+	if err == nil && len(text) > mostSettings {
+		err = errors.New("is no settings file, being larger than 64 kB")
+	}
+	return text, err
+}
+
 // ParseSettings reads the text of a settings file; path is for errors alone. A fault leaves c as it was.
 func ParseSettings(path string, text []byte, c *Config) error {
 	fault := func(line int, why, do string) error {
@@ -45,6 +58,9 @@ func ParseSettings(path string, text []byte, c *Config) error {
 			where = fmt.Sprintf("%s:%d", path, line)
 		}
 		return &peft.InputError{What: "settings", Where: where, Why: why, Do: do}
+	}
+	if line := tooDeep(string(text)); line > 0 {
+		return fault(line, "nested too deep; settings are lines of the form `name: value`", "")
 	}
 	file, err := parser.ParseBytes(text, 0)
 	var syntax *yaml.SyntaxError
@@ -77,6 +93,36 @@ func ParseSettings(path string, text []byte, c *Config) error {
 	}
 	*c = filled
 	return nil
+}
+
+// tooDeep is the first line that is nested deeper than settings can be, or 0. It knows nothing of quotation marks: a
+// value with that many brackets is none either.
+func tooDeep(text string) int {
+	depth, number := 0, 0
+	for line := range strings.Lines(text) {
+		number++
+		rest := strings.TrimLeft(line, " ")
+		indent, marks := len(line)-len(rest), 0
+		for strings.HasPrefix(rest, "- ") || strings.HasPrefix(rest, "? ") {
+			rest = strings.TrimLeft(rest[2:], " ")
+			marks++
+		}
+		for _, r := range line {
+			switch r {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth = max(0, depth-1)
+			}
+			if depth > mostDepth {
+				return number
+			}
+		}
+		if marks > mostDepth || indent > mostIndent {
+			return number
+		}
+	}
+	return 0
 }
 
 // settingsByName finds a setting by any of its names.

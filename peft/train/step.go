@@ -46,6 +46,9 @@ func newTrainer(be *ggml.Backend, m *llama.Model, params *peft.Params, b, t int,
 			tr = nil
 		}
 	}()
+	if err = checkMemory(&m.Config, params.Count(), b, t, packed); err != nil {
+		return tr, err
+	}
 	if tr.inputs, err = newInputMemory(be, b, t, packed); err != nil {
 		return tr, err
 	}
