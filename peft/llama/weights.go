@@ -132,3 +132,12 @@ func LoadWeights(be *ggml.Backend, f *gguf.File, c *Config) (*Weights, error) {
 
 // Get returns a tensor by name, or nil.
 func (w *Weights) Get(name string) *ggml.Tensor { return w.byName[name] }
+
+// ProductWeights is the number of weights that multiply every token: the linear layers and the output matrix.
+func (c *Config) ProductWeights() (n int64) {
+	for _, name := range linears {
+		in, out := c.LinearShape(name)
+		n += in * out * c.Blocks
+	}
+	return n + c.Embd*c.Vocab
+}
