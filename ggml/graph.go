@@ -19,8 +19,9 @@ type Graph struct {
 	max     int
 }
 
-// The products may put up to this many C tensors behind one recorded operation (the kernels without BLAS transpose and cast).
-const nodesPerOp = 12
+// A recorded operation may put up to this many nodes into the C graph: OuterProd without BLAS takes 5 to fold and transpose each operand,
+// the product, its scale, and its operands where they are views in a store.
+const nodesPerOp = 14
 
 // Arena is the memory in which graphs compute. Graphs that never run at the same time may share one: what one leaves behind in
 // it, roots included, the next overwrites. The largest graph must be built first, since memory that others use cannot grow.
@@ -112,6 +113,9 @@ func (g *Graph) finish(roots []*Tensor, size uint64) error {
 	}
 	for _, t := range roots {
 		t.c.Flags |= bind.FlagOutput
+		if t.c.ViewSrc != nil { // else the allocator reuses its memory once the view has been used
+			t.c.ViewSrc.Flags |= bind.FlagOutput
+		}
 	}
 	g.cgraph = g.lib.NewGraph(g.c, size, false)
 	for i, t := range g.tensors {

@@ -3,230 +3,53 @@ package ggml
 import (
 	"math"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
 
-// An operand is a leaf of a test: F32 values, random where none are given, or I32 values.
-type operand struct {
-	ne  []int64
-	f32 []float32
-	i32 []int32
+// ref is a tensor of the float64 references: contiguous, ne0 first.
+type ref struct {
+	ne [4]int64
+	v  []float64
 }
 
-func vals(ne ...int64) operand               { return operand{ne: ne} }
-func given(v []float32, ne ...int64) operand { return operand{ne: ne, f32: v} }
-func whole(v []int32, ne ...int64) operand   { return operand{ne: ne, i32: v} }
-func counting(n int, start, step float32) (v []float32) {
-	for i := range n {
-		v = append(v, start+step*float32(i))
-	}
-	return v
+func dims(ne ...int64) [4]int64 {
+	shape := [4]int64{1, 1, 1, 1}
+	copy(shape[:], ne)
+	return shape
 }
 
-// leaves makes a store of the operands with their values.
-func leaves(t testing.TB, b *Backend, operands ...operand) (tensors []*Tensor, values [][]float64) {
-	t.Helper()
-	s, err := NewStore(b, len(operands))
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	for i, o := range operands {
-		typ := TypeF32
-		if o.i32 != nil {
-			typ = TypeI32
-		}
-		tensors = append(tensors, s.New(string(rune('a'+i)), typ, o.ne...))
-	}
-	require.NoError(t, s.Alloc())
-	for i, o := range operands {
-		x := tensors[i]
-		if o.i32 != nil {
-			x.SetI32(o.i32)
-			values = append(values, nil)
-			continue
-		}
-		if o.f32 == nil {
-			o.f32 = random(x.Elements(), uint64(i)+11)
-		}
-		x.SetF32(0, o.f32)
-		v := make([]float64, len(o.f32))
-		for j := range v {
-			v[j] = float64(o.f32[j])
-		}
-		values = append(values, v)
-	}
-	return tensors, values
+// get reads value i of each dimension, modulo the dimension: broadcasting.
+func (a ref) get(i, j, h, b int64) float64 {
+	return a.v[((b%a.ne[3]*a.ne[2]+h%a.ne[2])*a.ne[1]+j%a.ne[1])*a.ne[0]+i%a.ne[0]]
 }
 
-// compute builds and runs a graph and returns a contiguous copy of its result.
-func compute(t testing.TB, b *Backend, record func(g *Graph) *Tensor) *Tensor {
-	t.Helper()
-	g, err := Build(b, nil, 32, func(g *Graph) []*Tensor { return []*Tensor{record(g)} })
-	require.NoError(t, err)
-	t.Cleanup(g.Close)
-	require.NoError(t, g.Run())
-	return g.tensors[len(g.tensors)-1]
+func refOf(ne [4]int64, f func(i, j, h, b int64) float64) ref {
+	a := ref{ne: ne}
+	for n := range ne[0] * ne[1] * ne[2] * ne[3] {
+		a.v = append(a.v, f(n%ne[0], n/ne[0]%ne[1], n/(ne[0]*ne[1])%ne[2], n/(ne[0]*ne[1]*ne[2])))
+	}
+	return a
 }
 
-// An opCase is one use of an operation and what each value of its result, in order, must be.
-type opCase struct {
-	name   string
-	op     Op
-	in     []operand
-	record func(g *Graph, x []*Tensor) *Tensor
-	ne     [4]int64
-	want   func(n int, x [][]float64) float64
-	tol    float64
+// zipped combines a with b, repeated to a's shape.
+func zipped(a, b ref, f func(x, y float64) float64) ref {
+	return refOf(a.ne, func(i, j, h, c int64) float64 { return f(a.get(i, j, h, c), b.get(i, j, h, c)) })
 }
 
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-
-func forwardCases() []opCase {
-	ids := whole([]int32{3, 0, 3}, 3)
-	angle := func(pos, pair int, dims float64) float64 {
-		return float64(pos) * math.Pow(10000, -2*float64(pair)/dims)
-	}
-	turn := func(sign float64) func(n int, x [][]float64) float64 {
-		positions := []int{0, 5, 70}
-		return func(n int, x [][]float64) float64 {
-			i, token := n%6, n/12
-			if i >= 4 {
-				return x[0][n]
-			}
-			sin, cos := math.Sincos(sign * angle(positions[token], i/2, 4))
-			if i%2 == 0 {
-				return x[0][n]*cos - x[0][n+1]*sin
-			}
-			return x[0][n-1]*sin + x[0][n]*cos
-		}
-	}
-	rope := Rope{Dims: 4, OrigCtx: 128, Base: 10000, Scale: 1, AttnFactor: 1, BetaFast: 32, BetaSlow: 1}
-	pos := whole([]int32{0, 5, 70}, 3)
-	row := func(x []float64, n, width int) []float64 { return x[n/width*width : (n/width+1)*width] }
-	return []opCase{
-		{"Add", OpAdd, []operand{vals(5, 3), vals(5)}, func(g *Graph, x []*Tensor) *Tensor { return g.Add(x[0], x[1]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] + x[1][n%5] }, 1e-6},
-		{"Add a scattered view", OpAdd, []operand{vals(5, 3), vals(3, 5)}, func(g *Graph, x []*Tensor) *Tensor { return g.Add(x[0], g.Permute(x[1], [4]int32{1, 0, 2, 3})) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] + x[1][n%5*3+n/5] }, 1e-6},
-		{"AddInplace", OpAddInplace, []operand{vals(5, 3), vals(5, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.AddInplace(x[0], x[1]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] + x[1][n] }, 1e-6},
-		{"Sub", OpSub, []operand{vals(5, 3), vals(1, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Sub(x[0], x[1]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] - x[1][n/5] }, 1e-6},
-		{"Mul", OpMul, []operand{vals(5, 3), vals(1)}, func(g *Graph, x []*Tensor) *Tensor { return g.Mul(x[0], x[1]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] * x[1][0] }, 1e-6},
-		{"Scale", OpScale, []operand{vals(5, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Scale(x[0], -3) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return -3 * x[0][n] }, 1e-6},
-		{"Sqr", OpSqr, []operand{vals(5, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Sqr(x[0]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] * x[0][n] }, 1e-6},
-		{"Log", OpLog, []operand{given(counting(15, 1e-6, 0.7), 5, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Log(x[0]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return math.Log(x[0][n]) }, 2e-6},
-		{"Sum", OpSum, []operand{vals(5, 3, 2, 2)}, func(g *Graph, x []*Tensor) *Tensor { return g.Sum(x[0]) },
-			[4]int64{1, 1, 1, 1}, func(_ int, x [][]float64) (s float64) {
-				for _, v := range x[0] {
-					s += v
-				}
-				return s
-			}, 1e-5},
-		{"Repeat", OpRepeat, []operand{vals(5, 1, 2), vals(10, 3, 2)}, func(g *Graph, x []*Tensor) *Tensor { return g.Repeat(x[0], x[1]) },
-			[4]int64{10, 3, 2, 1}, func(n int, x [][]float64) float64 { return x[0][n/30*5+n%5] }, 0},
-		{"RepeatBack", OpRepeatBack, []operand{vals(4, 3, 2), vals(2, 1, 2)}, func(g *Graph, x []*Tensor) *Tensor { return g.RepeatBack(x[0], x[1]) },
-			[4]int64{2, 1, 2, 1}, func(n int, x [][]float64) (s float64) {
-				for j := range 3 {
-					s += x[0][n/2*12+j*4+n%2] + x[0][n/2*12+j*4+n%2+2]
-				}
-				return s
-			}, 1e-6},
-		{"Silu", OpSilu, []operand{given(counting(21, -20, 2), 7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Silu(x[0]) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] * sigmoid(x[0][n]) }, 2e-6},
-		{"SiluBack", OpSiluBack, []operand{vals(7, 3), given(counting(21, -10, 1), 7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.SiluBack(x[0], x[1]) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 {
-				s := sigmoid(x[1][n])
-				return x[0][n] * s * (1 + x[1][n]*(1-s))
-			}, 2e-6},
-		{"SwiGLU", OpSwiGLU, []operand{vals(7, 3), vals(7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.SwiGLU(x[0], x[1]) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] * sigmoid(x[0][n]) * x[1][n] }, 2e-6},
-		{"RMSNorm", OpRMSNorm, []operand{vals(7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.RMSNorm(x[0], 0.25) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 {
-				r := row(x[0], n, 7)
-				return x[0][n] / math.Sqrt(dot(r, r)/7+0.25)
-			}, 2e-6},
-		{"RMSNormBack", OpRMSNormBack, []operand{vals(7, 3), vals(7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.RMSNormBack(x[0], x[1], 0.25) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 {
-				dy, r := row(x[0], n, 7), row(x[1], n, 7)
-				m := dot(r, r)/7 + 0.25
-				return (x[0][n] - x[1][n]*dot(r, dy)/7/m) / math.Sqrt(m)
-			}, 2e-6},
-		{"SoftMax", OpSoftMax, []operand{vals(7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.SoftMax(x[0], nil, 3) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) (y float64) {
-				for _, v := range row(x[0], n, 7) {
-					y += math.Exp(3 * (v - x[0][n]))
-				}
-				return 1 / y
-			}, 2e-6},
-		{"SoftMax of a large mask's first rows", OpSoftMax, []operand{vals(3, 2, 2), given([]float32{0, negInf, negInf, 0, 0, negInf, 0, 0, 0}, 3, 3)},
-			func(g *Graph, x []*Tensor) *Tensor { return g.SoftMax(x[0], x[1], 1) },
-			[4]int64{3, 2, 2, 1}, func(n int, x [][]float64) (y float64) {
-				seen := n / 3 % 2
-				if n%3 > seen {
-					return 0
-				}
-				for _, v := range row(x[0], n, 3)[:seen+1] {
-					y += math.Exp(v - x[0][n])
-				}
-				return 1 / y
-			}, 2e-6},
-		{"SoftMaxBack", OpSoftMaxBack, []operand{vals(7, 3), vals(7, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.SoftMaxBack(x[0], x[1], 0.5) },
-			[4]int64{7, 3, 1, 1}, func(n int, x [][]float64) float64 {
-				return 0.5 * x[1][n] * (x[0][n] - dot(row(x[0], n, 7), row(x[1], n, 7)))
-			}, 2e-6},
-		{"Rope", OpRope, []operand{vals(6, 2, 3), pos}, func(g *Graph, x []*Tensor) *Tensor { return g.Rope(x[0], x[1], nil, rope) }, [4]int64{6, 2, 3, 1}, turn(1), 5e-6},
-		{"RopeBack", OpRopeBack, []operand{vals(6, 2, 3), pos}, func(g *Graph, x []*Tensor) *Tensor { return g.RopeBack(x[0], x[1], nil, rope) }, [4]int64{6, 2, 3, 1}, turn(-1), 5e-6},
-		{"GetRows", OpGetRows, []operand{vals(5, 4), ids}, func(g *Graph, x []*Tensor) *Tensor { return g.GetRows(x[0], x[1]) },
-			[4]int64{5, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][int(ids.i32[n/5])*5+n%5] }, 0},
-		{"GetRows of each matrix", OpGetRows, []operand{vals(1, 4, 3), whole([]int32{2, 0, 3}, 1, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.GetRows(x[0], x[1]) },
-			[4]int64{1, 1, 3, 1}, func(n int, x [][]float64) float64 { return x[0][n*4+[]int{2, 0, 3}[n]] }, 0},
-		{"GetRowsBack", OpGetRowsBack, []operand{vals(5, 3), ids, vals(5, 4)}, func(g *Graph, x []*Tensor) *Tensor { return g.GetRowsBack(x[0], x[1], x[2]) },
-			[4]int64{5, 4, 1, 1}, func(n int, x [][]float64) (y float64) {
-				for k, id := range ids.i32 {
-					if int(id) == n/5 {
-						y += x[0][k*5+n%5]
-					}
-				}
-				return y
-			}, 1e-6},
-		{"SetRows", OpSetRows, []operand{vals(5, 4), vals(5, 2), whole([]int32{3, 1}, 2)}, func(g *Graph, x []*Tensor) *Tensor { return g.SetRows(x[0], x[1], x[2]) },
-			[4]int64{5, 4, 1, 1}, func(n int, x [][]float64) float64 {
-				switch n / 5 {
-				case 3:
-					return x[1][n%5]
-				case 1:
-					return x[1][5+n%5]
-				}
-				return x[0][n]
-			}, 0},
-		{"Reshape", OpReshape, []operand{vals(6, 2)}, func(g *Graph, x []*Tensor) *Tensor { return g.Reshape(x[0], 3, 4) },
-			[4]int64{3, 4, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n] }, 0},
-		{"Columns", OpView, []operand{vals(6, 5)}, func(g *Graph, x []*Tensor) *Tensor { return g.Columns(x[0], 2, 3) },
-			[4]int64{6, 3, 1, 1}, func(n int, x [][]float64) float64 { return x[0][12+n] }, 0},
-		{"Range", OpView, []operand{vals(9)}, func(g *Graph, x []*Tensor) *Tensor { return g.Range(x[0], 4, 5) },
-			[4]int64{5, 1, 1, 1}, func(n int, x [][]float64) float64 { return x[0][4+n] }, 0},
-		{"Permute", OpPermute, []operand{vals(2, 3, 5)}, func(g *Graph, x []*Tensor) *Tensor { return g.Cont(g.Permute(x[0], [4]int32{0, 2, 1, 3})) },
-			[4]int64{2, 5, 3, 1}, func(n int, x [][]float64) float64 { return x[0][(n/2%5*3+n/10)*2+n%2] }, 0},
-		{"Cont", OpCont, []operand{vals(2, 3)}, func(g *Graph, x []*Tensor) *Tensor { return g.Cont(g.Permute(x[0], [4]int32{1, 0, 2, 3})) },
-			[4]int64{3, 2, 1, 1}, func(n int, x [][]float64) float64 { return x[0][n%3*2+n/3] }, 0},
-		{"Concat", OpConcat, []operand{vals(2, 3), vals(2, 1)}, func(g *Graph, x []*Tensor) *Tensor { return g.Concat(x[0], x[1], 1) },
-			[4]int64{2, 4, 1, 1}, func(n int, x [][]float64) float64 { return append(append([]float64{}, x[0]...), x[1]...)[n] }, 0},
-		{"OptStepAdamW", OpOptStepAdamW, []operand{vals(5, 2), vals(5, 2), vals(5, 2), given(counting(10, 0.1, 0.1), 5, 2), given([]float32{0.01, 0.9, 0.99, 1e-3, 0.1, 2, 3}, 7)},
-			func(g *Graph, x []*Tensor) *Tensor { return g.OptStepAdamW(x[0], x[1], x[2], x[3], x[4]) },
-			[4]int64{5, 2, 1, 1}, func(n int, x [][]float64) float64 {
-				g := x[1][n]
-				m, v := 0.9*x[2][n]+0.1*g, 0.99*x[3][n]+0.01*g*g
-				return x[0][n]*(1-0.01*0.1) - 0.01*(m*2)/(math.Sqrt(v*3)+1e-3)
-			}, 1e-6},
-	}
+func mapped(a ref, f func(x float64) float64) ref {
+	return zipped(a, a, func(x, _ float64) float64 { return f(x) })
 }
 
-var negInf = float32(math.Inf(-1))
+// byRow computes each row of a result from the rows of a and b.
+func byRow(a, b ref, f func(a, b, y []float64)) ref {
+	y := ref{a.ne, make([]float64, len(a.v))}
+	for n, w := 0, int(a.ne[0]); n < len(a.v); n += w {
+		f(a.v[n:n+w], b.v[n:n+w], y.v[n:n+w])
+	}
+	return y
+}
 
 func dot(a, b []float64) (s float64) {
 	for i := range a {
@@ -235,29 +58,395 @@ func dot(a, b []float64) (s float64) {
 	return s
 }
 
-func TestForward(t *testing.T) {
-	b := cpu(t, CPUOptions{Threads: 2})
-	tested := map[Op]bool{OpMulMat: true, OpMulMatT: true, OpOuterProd: true, OpArgMax: true} // TestProducts, TestArgMax
-	for _, c := range forwardCases() {
-		tested[c.op] = true
-		t.Run(c.name, func(t *testing.T) {
-			x, values := leaves(t, b, c.in...)
-			y := compute(t, b, func(g *Graph) *Tensor { return c.record(g, x) })
-			require.Equal(t, c.ne, y.Ne)
-			for n, v := range y.F32() {
-				want := c.want(n, values)
-				require.InDelta(t, want, float64(v), c.tol*max(1, math.Abs(want)), "value %d", n)
-			}
-		})
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// opCase is one use of an operation. x are its F32 leaves with random values, ids an I32 leaf of the given values.
+type opCase struct {
+	name    string
+	op      Op
+	in      [][]int64
+	ids     []int32
+	idsNe   []int64 // nil = a vector
+	record  func(g *Graph, x []*Tensor, ids *Tensor) *Tensor
+	want    func(x []ref) ref
+	tol     float64
+	inplace bool // the first leaf holds the result too
+}
+
+const fine, viaExp = 5e-7, 3e-6
+
+func n(ne ...int64) []int64 { return ne }
+
+// one is a case with one operand, two with two.
+func one(name string, op Op, tol float64, record func(g *Graph, x *Tensor) *Tensor, want func(x ref) ref, ne ...int64) opCase {
+	return opCase{name: name, op: op, in: [][]int64{ne}, tol: tol,
+		record: func(g *Graph, x []*Tensor, _ *Tensor) *Tensor { return record(g, x[0]) }, want: func(x []ref) ref { return want(x[0]) }}
+}
+
+func two(name string, op Op, tol float64, a, b []int64, record func(g *Graph, a, b *Tensor) *Tensor, want func(a, b ref) ref) opCase {
+	return opCase{name: name, op: op, in: [][]int64{a, b}, tol: tol,
+		record: func(g *Graph, x []*Tensor, _ *Tensor) *Tensor { return record(g, x[0], x[1]) }, want: func(x []ref) ref { return want(x[0], x[1]) }}
+}
+
+func (c opCase) overwriting() opCase { c.inplace = true; return c }
+
+func elementwise() []opCase {
+	binary := func(name string, op Op, b []int64, record func(g *Graph, a, b *Tensor) *Tensor, f func(x, y float64) float64) opCase {
+		return two(name, op, fine, n(6, 4, 2), b, record, func(a, b ref) ref { return zipped(a, b, f) })
 	}
-	for _, op := range Ops() {
-		require.True(t, tested[op], "%s has no case", op)
+	plus, minus, times := func(x, y float64) float64 { return x + y }, func(x, y float64) float64 { return x - y }, func(x, y float64) float64 { return x * y }
+	return []opCase{
+		binary("Add", OpAdd, n(6, 4, 2), (*Graph).Add, plus),
+		binary("Add a row", OpAdd, n(6), (*Graph).Add, plus),
+		binary("Add half a row", OpAdd, n(3, 2), (*Graph).Add, plus),
+		binary("Add a view", OpAdd, n(4, 6, 2), func(g *Graph, a, b *Tensor) *Tensor { return g.Add(a, g.Permute(b, transpose)) }, nil).wanting(
+			func(x []ref) ref {
+				return refOf(x[0].ne, func(i, j, h, b int64) float64 { return x[0].get(i, j, h, b) + x[1].get(j, i, h, b) })
+			}),
+		binary("AddInplace", OpAddInplace, n(6, 4, 2), (*Graph).AddInplace, plus).overwriting(),
+		binary("Sub", OpSub, n(6, 1, 2), (*Graph).Sub, minus),
+		binary("Mul", OpMul, n(1, 4), (*Graph).Mul, times),
+		one("Scale", OpScale, fine, func(g *Graph, x *Tensor) *Tensor { return g.Scale(x, -2.5) },
+			func(x ref) ref { return mapped(x, func(v float64) float64 { return -2.5 * v }) }, 5, 3),
+		one("Sqr", OpSqr, fine, (*Graph).Sqr, func(x ref) ref { return mapped(x, func(v float64) float64 { return v * v }) }, 5, 3),
+		one("Log", OpLog, viaExp, func(g *Graph, x *Tensor) *Tensor { return g.Log(g.Sqr(x)) },
+			func(x ref) ref { return mapped(x, func(v float64) float64 { return 2 * math.Log(math.Abs(v)) }) }, 5, 3),
+		one("Silu", OpSilu, viaExp, (*Graph).Silu, func(x ref) ref { return mapped(x, func(v float64) float64 { return v * sigmoid(v) }) }, 37, 3),
+		two("SiluBack", OpSiluBack, viaExp, n(37, 3), n(37, 3), (*Graph).SiluBack, func(dy, x ref) ref {
+			return zipped(dy, x, func(dy, x float64) float64 { return dy * sigmoid(x) * (1 + x*(1-sigmoid(x))) })
+		}),
+		two("SwiGLU", OpSwiGLU, viaExp, n(9, 4), n(9, 4), (*Graph).SwiGLU, func(gate, up ref) ref {
+			return zipped(gate, up, func(g, u float64) float64 { return g * sigmoid(g) * u })
+		}),
 	}
 }
 
-func TestArgMax(t *testing.T) {
-	b := cpu(t, CPUOptions{Threads: 2})
-	x, _ := leaves(t, b, given([]float32{1, 3, 2, -5, -7, -6, 0, 0, 4}, 3, 3))
-	y := compute(t, b, func(g *Graph) *Tensor { return g.GetRows(g.Reshape(x[0], 1, 9), g.ArgMax(x[0])) })
-	require.Equal(t, []float32{3, 1, 2}, y.F32()) // the largest are at 1, 0 and 2 of their rows
+func (c opCase) wanting(want func(x []ref) ref) opCase { c.want = want; return c }
+
+func byRows() []opCase {
+	sum := func(x ref) ref {
+		s := 0.0
+		for _, v := range x.v {
+			s += v
+		}
+		return ref{dims(1), []float64{s}}
+	}
+	largest := func(x ref) ref {
+		return refOf(dims(x.ne[1]), func(j, _, _, _ int64) (best float64) {
+			for i := range x.ne[0] {
+				if x.get(i, j, 0, 0) > x.get(int64(best), j, 0, 0) {
+					best = float64(i)
+				}
+			}
+			return best
+		})
+	}
+	square := func(x []float64, eps float64) float64 { return dot(x, x)/float64(len(x)) + eps }
+	const eps = 0.25 // exact in F32
+	softMax := func(x, mask ref) ref {
+		return byRow(x, zipped(x, mask, func(x, m float64) float64 { return 0.5*x + m }), func(_, z, y []float64) {
+			total := 0.0
+			for i := range z {
+				y[i] = math.Exp(z[i])
+				total += y[i]
+			}
+			for i := range y {
+				y[i] /= total
+			}
+		})
+	}
+	return []opCase{
+		one("Sum", OpSum, fine, (*Graph).Sum, sum, 7, 5, 3, 2),
+		one("ArgMax", OpArgMax, 0, (*Graph).ArgMax, largest, 19, 11),
+		one("RMSNorm", OpRMSNorm, fine, func(g *Graph, x *Tensor) *Tensor { return g.RMSNorm(x, eps) }, func(x ref) ref {
+			return byRow(x, x, func(x, _, y []float64) {
+				for i := range x {
+					y[i] = x[i] / math.Sqrt(square(x, eps))
+				}
+			})
+		}, 16, 3, 2),
+		two("RMSNormBack", OpRMSNormBack, viaExp, n(16, 3), n(16, 3), func(g *Graph, dy, x *Tensor) *Tensor { return g.RMSNormBack(dy, x, eps) },
+			func(dy, x ref) ref {
+				return byRow(dy, x, func(dy, x, y []float64) {
+					for i := range x {
+						y[i] = (dy[i] - x[i]*dot(x, dy)/float64(len(x))/square(x, eps)) / math.Sqrt(square(x, eps))
+					}
+				})
+			}),
+		two("SoftMax", OpSoftMax, viaExp, n(9, 4, 3), n(9, 4), func(g *Graph, x, m *Tensor) *Tensor { return g.SoftMax(x, m, 0.5) }, softMax),
+		one("SoftMax without a mask", OpSoftMax, viaExp, func(g *Graph, x *Tensor) *Tensor { return g.SoftMax(x, nil, 0.5) },
+			func(x ref) ref { return softMax(x, ref{dims(1), []float64{0}}) }, 9, 4),
+		two("SoftMaxBack", OpSoftMaxBack, viaExp, n(9, 4), n(9, 4), func(g *Graph, dy, y *Tensor) *Tensor { return g.SoftMaxBack(dy, y, 0.5) },
+			func(dy, y ref) ref {
+				return byRow(dy, y, func(dy, y, dx []float64) {
+					for i := range y {
+						dx[i] = 0.5 * y[i] * (dy[i] - dot(y, dy))
+					}
+				})
+			}),
+	}
+}
+
+// rotation is Rope's reference; sign −1 turns back.
+func rotation(sign float64, pos []int32, r Rope) func(x []ref) ref {
+	return func(in []ref) ref {
+		x := in[0]
+		return refOf(x.ne, func(i, j, h, b int64) float64 {
+			if i >= int64(r.Dims) {
+				return x.get(i, j, h, b)
+			}
+			angle := sign * float64(pos[h]) * math.Pow(float64(r.Base), -float64(i/2*2)/float64(r.Dims))
+			if len(in) > 1 {
+				angle /= in[1].v[i/2]
+			}
+			sin, cos := math.Sincos(angle)
+			if i%2 == 0 {
+				return x.get(i, j, h, b)*cos - x.get(i+1, j, h, b)*sin
+			}
+			return x.get(i-1, j, h, b)*sin + x.get(i, j, h, b)*cos
+		})
+	}
+}
+
+func indexed() []opCase {
+	r, pos := Rope{Dims: 6, Base: 10000, Scale: 1, AttnFactor: 1, OrigCtx: 512, BetaFast: 32, BetaSlow: 1}, []int32{0, 1, 7, 90}
+	rope := func(f func(*Graph, *Tensor, *Tensor, *Tensor, Rope) *Tensor) func(g *Graph, x []*Tensor, ids *Tensor) *Tensor {
+		return func(g *Graph, x []*Tensor, ids *Tensor) *Tensor {
+			if len(x) == 1 {
+				return f(g, x[0], ids, nil, r)
+			}
+			return f(g, x[0], ids, x[1], r)
+		}
+	}
+	rows := []int32{3, 0, 3, 1}
+	distinct := []int32{3, 0, 2, 1}
+	return []opCase{
+		{name: "Rope", op: OpRope, in: [][]int64{n(8, 3, 4)}, ids: pos, record: rope((*Graph).Rope), want: rotation(1, pos, r), tol: viaExp},
+		{name: "Rope with factors", op: OpRope, in: [][]int64{n(8, 3, 4), n(3)}, ids: pos[:4], record: rope((*Graph).Rope), want: rotation(1, pos, r), tol: 3e-5},
+		{name: "RopeBack", op: OpRopeBack, in: [][]int64{n(8, 3, 4)}, ids: pos, record: rope((*Graph).RopeBack), want: rotation(-1, pos, r), tol: viaExp},
+		{name: "GetRows", op: OpGetRows, in: [][]int64{n(5, 4)}, ids: rows, record: func(g *Graph, x []*Tensor, ids *Tensor) *Tensor { return g.GetRows(x[0], ids) },
+			want: func(x []ref) ref {
+				return refOf(dims(5, 4), func(i, j, _, _ int64) float64 { return x[0].get(i, int64(rows[j]), 0, 0) })
+			}},
+		{name: "GetRows of two matrices", op: OpGetRows, in: [][]int64{n(5, 4, 2)}, ids: rows, idsNe: n(2, 2), record: func(g *Graph, x []*Tensor, ids *Tensor) *Tensor { return g.GetRows(x[0], ids) },
+			want: func(x []ref) ref {
+				return refOf(dims(5, 2, 2), func(i, j, h, _ int64) float64 { return x[0].get(i, int64(rows[h*2+j]), h, 0) })
+			}},
+		{name: "GetRowsBack", op: OpGetRowsBack, in: [][]int64{n(5, 4), n(5, 6)}, ids: rows, tol: fine,
+			record: func(g *Graph, x []*Tensor, ids *Tensor) *Tensor { return g.GetRowsBack(x[0], ids, x[1]) },
+			want: func(x []ref) ref {
+				return refOf(dims(5, 6), func(i, j, _, _ int64) (s float64) {
+					for k, row := range rows {
+						if int64(row) == j {
+							s += x[0].get(i, int64(k), 0, 0)
+						}
+					}
+					return s
+				})
+			}},
+		{name: "SetRows", op: OpSetRows, in: [][]int64{n(5, 6), n(5, 4)}, ids: distinct, inplace: true,
+			record: func(g *Graph, x []*Tensor, ids *Tensor) *Tensor { return g.SetRows(x[0], x[1], ids) },
+			want: func(x []ref) ref {
+				return refOf(dims(5, 6), func(i, j, _, _ int64) float64 {
+					for k, row := range distinct {
+						if int64(row) == j {
+							return x[1].get(i, int64(k), 0, 0)
+						}
+					}
+					return x[0].get(i, j, 0, 0)
+				})
+			}},
+	}
+}
+
+var transpose = [4]int32{1, 0, 2, 3}
+
+func shapes() []opCase {
+	return []opCase{
+		two("Repeat", OpRepeat, 0, n(3, 1, 2), n(6, 4, 2), (*Graph).Repeat, func(a, b ref) ref { return refOf(b.ne, a.get) }),
+		two("RepeatBack", OpRepeatBack, fine, n(6, 4, 2), n(3, 1, 2), (*Graph).RepeatBack, func(a, b ref) ref {
+			return refOf(b.ne, func(i, _, h, _ int64) (s float64) {
+				for j := range int64(4) {
+					s += a.get(i, j, h, 0) + a.get(i+3, j, h, 0)
+				}
+				return s
+			})
+		}),
+		one("Reshape", OpReshape, 0, func(g *Graph, x *Tensor) *Tensor { return g.Reshape(x, 3, 10) }, func(x ref) ref { return ref{dims(3, 10), x.v} }, 6, 5),
+		one("Columns", OpView, 0, func(g *Graph, x *Tensor) *Tensor { return g.Columns(x, 2, 3) },
+			func(x ref) ref { return ref{dims(6, 3), x.v[12:30]} }, 6, 5),
+		one("Range", OpView, 0, func(g *Graph, x *Tensor) *Tensor { return g.Range(x, 2, 3) }, func(x ref) ref { return ref{dims(3), x.v[2:5]} }, 6),
+		one("Permute", OpPermute, 0, func(g *Graph, x *Tensor) *Tensor { return g.Permute(x, [4]int32{1, 2, 3, 0}) },
+			func(x ref) ref {
+				return refOf([4]int64{5, 2, 3, 4}, func(i, j, h, b int64) float64 { return x.get(j, h, b, i) })
+			}, 2, 3, 4, 5),
+		one("Cont", OpCont, 0, func(g *Graph, x *Tensor) *Tensor { return g.Cont(g.Permute(x, transpose)) },
+			func(x ref) ref {
+				return refOf(dims(5, 6), func(i, j, _, _ int64) float64 { return x.get(j, i, 0, 0) })
+			}, 6, 5),
+		two("Concat rows", OpConcat, 0, n(6, 2), n(6, 3), func(g *Graph, a, b *Tensor) *Tensor { return g.Concat(a, b, 1) },
+			func(a, b ref) ref { return ref{dims(6, 5), append(append([]float64{}, a.v...), b.v...)} }),
+		two("Concat within rows", OpConcat, 0, n(2, 3), n(4, 3), func(g *Graph, a, b *Tensor) *Tensor { return g.Concat(a, b, 0) },
+			func(a, b ref) ref {
+				return refOf(dims(6, 3), func(i, j, _, _ int64) float64 {
+					if i < 2 {
+						return a.get(i, j, 0, 0)
+					}
+					return b.get(i-2, j, 0, 0)
+				})
+			}),
+	}
+}
+
+// products are one case each; TestProducts and TestQuantizedProducts have the rest.
+func products() []opCase {
+	sum := func(ne [4]int64, k int64, f func(i, j, k int64) float64) ref {
+		return refOf(ne, func(i, j, _, _ int64) (s float64) {
+			for l := range k {
+				s += 0.5 * f(i, j, l)
+			}
+			return s
+		})
+	}
+	return []opCase{
+		two("MulMat", OpMulMat, fine, n(13, 7), n(13, 9), func(g *Graph, a, b *Tensor) *Tensor { return g.MulMat(a, b, 0.5) },
+			func(a, b ref) ref {
+				return sum(dims(7, 9), 13, func(i, j, k int64) float64 { return a.get(k, i, 0, 0) * b.get(k, j, 0, 0) })
+			}),
+		two("MulMatT", OpMulMatT, fine, n(13, 7), n(7, 9), func(g *Graph, a, b *Tensor) *Tensor { return g.MulMatT(a, b, 0.5) },
+			func(a, b ref) ref {
+				return sum(dims(13, 9), 7, func(i, j, k int64) float64 { return a.get(i, k, 0, 0) * b.get(k, j, 0, 0) })
+			}),
+		two("OuterProd", OpOuterProd, fine, n(13, 9), n(7, 9), func(g *Graph, a, b *Tensor) *Tensor { return g.OuterProd(a, b, 1, 1, 0.5) },
+			func(a, b ref) ref {
+				return sum(dims(13, 7), 9, func(i, j, k int64) float64 { return a.get(i, k, 0, 0) * b.get(j, k, 0, 0) })
+			}),
+	}
+}
+
+func TestForward(t *testing.T) {
+	covered := map[Op]bool{OpOptStepAdamW: true} // TestOptStepAdamW
+	for _, noBLAS := range []bool{false, true} {
+		be := cpu(t, CPUOptions{Threads: 2, NoBLAS: noBLAS})
+		var cases []opCase
+		for _, group := range [][]opCase{elementwise(), byRows(), indexed(), shapes(), products()} {
+			cases = append(cases, group...)
+		}
+		for i, c := range cases {
+			covered[c.op] = true
+			t.Run(map[bool]string{false: "blas: ", true: "kernels: "}[noBLAS]+c.name, func(t *testing.T) { c.run(t, be, uint64(i)) })
+		}
+	}
+	for _, op := range Ops() {
+		require.True(t, covered[op], "%s has no case", op)
+	}
+}
+
+func (c opCase) run(t *testing.T, be *Backend, seed uint64) {
+	s, err := NewStore(be, 8)
+	require.NoError(t, err)
+	defer s.Close()
+	x, in := make([]*Tensor, len(c.in)), make([]ref, len(c.in))
+	for i, ne := range c.in {
+		x[i] = s.New("x", TypeF32, ne...)
+	}
+	idsNe := c.idsNe
+	if idsNe == nil {
+		idsNe = n(max(int64(len(c.ids)), 1))
+	}
+	ids := s.New("ids", TypeI32, idsNe...)
+	require.NoError(t, s.Alloc())
+	ids.SetI32(c.ids)
+	for i := range x {
+		values := random(x[i].Elements(), seed*10+uint64(i))
+		x[i].SetF32(0, values)
+		in[i] = refOf(x[i].Ne, func(j, k, h, b int64) float64 { return at(values, x[i].Ne, j, k, h, b) })
+	}
+	var y *Tensor
+	found := false
+	g, err := Build(be, nil, 16, func(g *Graph) []*Tensor {
+		y = c.record(g, x, ids)
+		for _, r := range g.Recorded() {
+			found = found || r.Op == c.op
+		}
+		if !y.Contiguous() {
+			y = g.Cont(y)
+		}
+		return []*Tensor{y}
+	})
+	require.NoError(t, err)
+	defer g.Close()
+	require.True(t, found, "the case does not record %s", c.op)
+	want := c.want(in)
+	require.NoError(t, g.Run())
+	require.Equal(t, want.ne, y.Ne)
+	requireNear(t, want.v, valuesOf(y), c.tol)
+	if c.inplace {
+		requireNear(t, want.v, valuesOf(x[0]), c.tol)
+	}
+}
+
+// valuesOf reads an F32 or I32 tensor.
+func valuesOf(y *Tensor) []float64 {
+	raw := make([]uint32, y.Elements())
+	y.lib.TensorGet(y.c, unsafe.Pointer(&raw[0]), 0, uint64(len(raw))*4)
+	v := make([]float64, len(raw))
+	for i, bits := range raw {
+		v[i] = float64(math.Float32frombits(bits))
+		if y.Type == TypeI32 {
+			v[i] = float64(int32(bits))
+		}
+	}
+	return v
+}
+
+// requireNear compares value by value; tol is relative to the largest value, or absolute where that is below 1.
+func requireNear(t *testing.T, want, got []float64, tol float64) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	size, worst, place := 1.0, 0.0, 0
+	for i := range want {
+		size = max(size, math.Abs(want[i]))
+		if d := math.Abs(want[i] - got[i]); !(d <= worst) {
+			worst, place = d, i
+		}
+	}
+	require.LessOrEqual(t, worst, tol*size, "value %d: want %g, got %g", place, want[place], got[place])
+}
+
+// Three steps against PyTorch's formula (torch.optim.AdamW) in float64.
+func TestOptStepAdamW(t *testing.T) {
+	be := cpu(t, CPUOptions{Threads: 2})
+	s, err := NewStore(be, 8)
+	require.NoError(t, err)
+	defer s.Close()
+	const size = 37
+	w, d, m, v, p := s.New("w", TypeF32, size), s.New("g", TypeF32, size), s.New("m", TypeF32, size), s.New("v", TypeF32, size), s.New("p", TypeF32, 7)
+	require.NoError(t, s.Alloc())
+	start := random(size, 1)
+	w.SetF32(0, start)
+	g, err := Build(be, nil, 4, func(g *Graph) []*Tensor { return []*Tensor{g.OptStepAdamW(w, d, m, v, p)} })
+	require.NoError(t, err)
+	defer g.Close()
+	const lr, beta1, beta2, eps, decay = 0.01, 0.9, 0.95, 1e-8, 0.1
+	W, M, V := make([]float64, size), make([]float64, size), make([]float64, size)
+	for i := range W {
+		W[i] = float64(start[i])
+	}
+	for step := 1; step <= 3; step++ {
+		c1, c2 := 1/(1-math.Pow(beta1, float64(step))), 1/(1-math.Pow(beta2, float64(step)))
+		p.SetF32(0, []float32{lr, beta1, beta2, eps, decay, float32(c1), float32(c2)})
+		grad := random(size, uint64(step)+1)
+		d.SetF32(0, grad)
+		require.NoError(t, g.Run())
+		for i := range W {
+			x := float64(grad[i])
+			M[i] = beta1*M[i] + (1-beta1)*x
+			V[i] = beta2*V[i] + (1-beta2)*x*x
+			W[i] = W[i]*(1-lr*decay) - lr*M[i]*c1/(math.Sqrt(V[i]*c2)+eps)
+		}
+		requireNear(t, W, valuesOf(w), fine)
+		requireNear(t, M, valuesOf(m), fine)
+		requireNear(t, V, valuesOf(v), fine)
+	}
 }

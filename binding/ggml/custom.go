@@ -44,6 +44,8 @@ func CustomKind(name string, make func() []CustomFunc) (first int) {
 func CustomData(kind int, param uint32) uintptr { return uintptr(kind) | uintptr(param)<<32 }
 
 // customArgs is what the C entry point passes on: the arguments of ggml_custom_op_t in order.
+//
+//lint:ignore U1000 the C entry points of custom_*.s make it
 type customArgs struct {
 	dst      *Tensor
 	ith, nth int64 // C ints; the upper halves are undefined
@@ -51,6 +53,8 @@ type customArgs struct {
 }
 
 // runCustom dispatches one share of a custom operation. A panic in it would unwind into C, so it ends the process with one line.
+//
+//lint:ignore U1000 called by the C entry points of custom_*.s
 func runCustom(a *customArgs) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -31,6 +31,7 @@ func verbs() []verb {
 		{"export", "write an adapter as llama.cpp loads it", runExport},
 		{"bench", "measure training on this machine", runBench},
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
+		{"doctor", "show what is installed and how to fix what is missing", runDoctor},
 		{"setup", "install the native libraries", runSetup},
 	}
 }

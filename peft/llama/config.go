@@ -99,19 +99,20 @@ func (c *Config) readRope(r *reader) {
 		c.Rope.Base = float32(base)
 	}
 	c.Rope.Dims = int(r.optionalSize("llama.rope.dimension_count", c.HeadDim))
+	// As libllama: a factor without a type is linear, no factor or 0 is no scaling.
 	kind, _ := f.String("llama.rope.scaling.type")
 	factor, ok := f.Float("llama.rope.scaling.factor")
 	if !ok {
-		factor, ok = f.Float("llama.rope.scale_linear")
-		if ok && kind == "" {
-			kind = "linear"
-		}
+		factor, _ = f.Float("llama.rope.scale_linear")
 	}
 	switch {
-	case kind == "" || kind == "none":
-	case kind == "linear" && ok && factor > 0:
-		c.Rope.Scale = float32(1 / factor)
-	default:
+	case factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0):
+		r.fault("the rope scaling factor is %g", factor)
+	case kind == "" || kind == "linear":
+		if factor > 0 {
+			c.Rope.Scale = float32(1 / factor)
+		}
+	case kind != "none":
 		r.fault("rope scaling %q is not built; none, linear and Llama 3's frequency factors are", kind)
 	}
 	if !(c.Rope.Base > 0) || math.IsInf(float64(c.Rope.Base), 0) || c.Rope.Dims%2 != 0 || int64(c.Rope.Dims) > c.HeadDim {

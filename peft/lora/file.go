@@ -66,7 +66,6 @@ func (a *Adapter) Save(path, architecture, baseName string) error {
 type stored struct {
 	rank  int64
 	scale float64 // delta = scale·B·A
-	fold  float64 // factor that graft folded into B, 1 elsewhere
 	a, b  []float32
 }
 
@@ -113,10 +112,7 @@ func Open(path string) (*File, error) {
 		if err != nil {
 			return nil, fault("%s", err)
 		}
-		s := stored{rank: a.Ne[1], fold: 1}
-		if fold, ok := f.Float(keyFold + layer); ok && fold != 0 {
-			s.fold = fold
-		}
+		s := stored{rank: a.Ne[1]}
 		s.scale = alpha / float64(s.rank)
 		if alpha == 0 { // llama.cpp: an alpha of 0 means a scale of 1
 			s.scale = 1
@@ -193,8 +189,8 @@ func (f *File) allUsed(a *Adapter) error {
 		Do: "give the base model it was trained on, and --targets and --lora-layers that cover it"}
 }
 
-// Fill puts the file's values into an attached adapter whose ranks and alphas are its own. A scale that graft folded into B is taken
-// out; then B is rescaled so that the delta s·B·A stays what it was. A pair that the file lacks keeps its values; a file's pair of
+// Fill puts the file's values into an attached adapter whose ranks and alphas are its own. B is rescaled so
+// that the delta s·B·A stays what it was, which also takes out a scale that graft folded into B. A pair that the file lacks keeps its values; a file's pair of
 // lower rank fills the first columns, so that the rest starts without effect.
 func (f *File) Fill(a *Adapter) error {
 	if err := f.allUsed(a); err != nil {
@@ -220,9 +216,6 @@ func (f *File) Fill(a *Adapter) error {
 // columns lays out B [rank, out] for a pair of the same or a higher rank.
 func (s stored) columns(p *Pair) []float32 {
 	factor := float32(s.scale / p.Scale())
-	if s.fold != 1 {
-		factor = float32(1 / s.fold)
-	}
 	b := make([]float32, p.Rank*p.Site.Out)
 	for o := range p.Site.Out {
 		for r := range s.rank {

@@ -26,7 +26,7 @@ func memoryNeed(c *llama.Config, params int64, b, t int, packed bool) float64 {
 
 // checkMemory refuses a shape that needs more memory than there is, and names the longest sequences that would fit.
 func checkMemory(c *llama.Config, params int64, b, t int, packed bool) error {
-	free := float64(availableMemory())
+	free := float64(AvailableMemory())
 	need := memoryNeed(c, params, b, t, packed)
 	if free == 0 || need <= free {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// availableMemory is what this process can still take, in bytes: the system's MemAvailable, or less where a cgroup allows less; 0
+// AvailableMemory is what this process can still take, in bytes: the system's MemAvailable, or less where a cgroup allows less; 0
 // where it cannot be told.
-func availableMemory() int64 {
+func AvailableMemory() int64 {
 	free := int64(0)
 	text, _ := os.ReadFile("/proc/meminfo")
 	for line := range bytes.Lines(text) {

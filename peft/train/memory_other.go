@@ -4,8 +4,8 @@ package train
 
 import "runtime"
 
-// availableMemory is not known on this system: 0.
-func availableMemory() int64 { return 0 }
+// AvailableMemory is not known on this system: 0.
+func AvailableMemory() int64 { return 0 }
 
 // memoryMeter reads the memory of the process.
 type memoryMeter struct{ stats runtime.MemStats }

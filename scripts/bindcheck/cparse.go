@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -442,6 +441,3 @@ func (h *headers) layout(name string) (layout, bool) {
 	out.size = (out.size + out.align - 1) / out.align * out.align
 	return out, true
 }
-
-// names lists the functions that were read, for messages.
-func (h *headers) names() []string { return slices.Sorted(maps.Keys(h.funcs)) }
