@@ -218,11 +218,12 @@ func indexed() []opCase {
 			return f(g, x[0], ids, x[1], r)
 		}
 	}
+	near := []int32{0, 1, 2, 3} // random factors may be small, and a large angle has few digits left in float32
 	rows := []int32{3, 0, 3, 1}
 	distinct := []int32{3, 0, 2, 1}
 	return []opCase{
 		{name: "Rope", op: OpRope, in: [][]int64{n(8, 3, 4)}, ids: pos, record: rope((*Graph).Rope), want: rotation(1, pos, r), tol: viaExp},
-		{name: "Rope with factors", op: OpRope, in: [][]int64{n(8, 3, 4), n(3)}, ids: pos[:4], record: rope((*Graph).Rope), want: rotation(1, pos, r), tol: 3e-5},
+		{name: "Rope with factors", op: OpRope, in: [][]int64{n(8, 3, 4), n(3)}, ids: near, record: rope((*Graph).Rope), want: rotation(1, near, r), tol: 3e-5},
 		{name: "RopeBack", op: OpRopeBack, in: [][]int64{n(8, 3, 4)}, ids: pos, record: rope((*Graph).RopeBack), want: rotation(-1, pos, r), tol: viaExp},
 		{name: "GetRows", op: OpGetRows, in: [][]int64{n(5, 4)}, ids: rows, record: func(g *Graph, x []*Tensor, ids *Tensor) *Tensor { return g.GetRows(x[0], ids) },
 			want: func(x []ref) ref {
