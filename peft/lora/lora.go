@@ -6,7 +6,6 @@
 package lora
 
 import (
-	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
@@ -67,12 +66,6 @@ func New(sites []peft.Site, c Config) (*Adapter, error) {
 	for _, target := range c.Targets {
 		if !used[target] {
 			return nil, &peft.InputError{What: "train", Where: "--targets " + target, Why: "no layer of the model has this name", Do: "use names such as attn_q, ffn_down or all-linear"}
-		}
-	}
-	for _, p := range a.Pairs {
-		if p.Rank > min(p.Site.In, p.Site.Out) {
-			return nil, &peft.InputError{What: "train", Where: fmt.Sprintf("--rank %d", p.Rank),
-				Why: fmt.Sprintf("%s maps %d to %d values, so a higher rank than %d adds nothing", p.Site.Name, p.Site.In, p.Site.Out, min(p.Site.In, p.Site.Out)), Do: "give a lower rank"}
 		}
 	}
 	return a, nil
