@@ -29,7 +29,11 @@ type Arena struct {
 	backend *Backend
 	c       uintptr
 	graphs  int
+	lost    bool // its memory was moved or freed under the graphs in it
 }
+
+// errArenaLost is why nothing computes any more in an arena that was to grow.
+var errArenaLost = errors.New("the arena was given a graph that does not fit it, and its memory is gone; build the largest graph first")
 
 // NewArena makes an arena, which gets its memory from the first graph built in it.
 func NewArena(b *Backend) *Arena {
@@ -49,11 +53,16 @@ func (a *Arena) Close() {
 
 // alloc places a graph's tensors.
 func (a *Arena) alloc(cgraph uintptr) error {
+	if a.lost {
+		return errArenaLost
+	}
 	before := a.Bytes()
 	if !a.backend.lib.GallocrAllocGraph(a.c, cgraph) {
+		a.lost = a.graphs > 0
 		return fmt.Errorf("no memory for the graph's activations; choose a smaller batch or context")
 	}
 	if a.graphs++; a.graphs > 1 && a.Bytes() != before {
+		a.lost = true
 		return fmt.Errorf("a graph of %d bytes does not fit the arena's %d that others use", a.Bytes(), before)
 	}
 	return nil
@@ -130,6 +139,9 @@ func (g *Graph) finish(roots []*Tensor, size uint64) error {
 func (g *Graph) Run() error {
 	if bind.Poisoned() {
 		return &AbortError{Message: "an earlier call aborted"}
+	}
+	if g.arena.lost {
+		return errArenaLost
 	}
 	if status := g.lib.Compute(g.backend.c, g.cgraph); status != bind.StatusSuccess {
 		return fmt.Errorf("computing a graph failed with status %d: %s", status, bind.TakeMessages())

@@ -22,7 +22,7 @@ func Quantize(typ Type, src []float32, n0 int64, dst []byte) error {
 	if int64(len(dst)) != rows*typ.RowSize(n0) {
 		return fmt.Errorf("quantize to %s: %d bytes instead of %d", typ, len(dst), rows*typ.RowSize(n0))
 	}
-	if typ != TypeF32 && typ != TypeF16 && typ != TypeBF16 && !typ.Quantized() {
+	if traits := lib.GetTypeTraits(int32(typ)); typ != TypeF32 && (traits == nil || traits.ToFloat == 0) {
 		return fmt.Errorf("quantize to %s: not a type for weights", typ)
 	}
 	if lib.QuantizeRequiresImatrix(int32(typ)) {

@@ -83,11 +83,17 @@ func (s *Store) Alloc() error {
 	return nil
 }
 
+// The library asserts that a buffer begins at a multiple of this many bytes (TENSOR_ALIGNMENT, 64 at most); mappings begin at pages.
+const mapAlignment = 64
+
 // Map puts the tensors into memory that exists already, such as a mapped file: data(t) is the view of t's bytes within memory.
 // Nothing is copied. owner is kept alive as long as the store; it must not be unmapped before Close.
 func (s *Store) Map(memory []byte, owner any, data func(t *Tensor) []byte) error {
 	if len(memory) == 0 {
 		return fmt.Errorf("no memory to map")
+	}
+	if uintptr(unsafe.Pointer(&memory[0]))%mapAlignment != 0 {
+		return fmt.Errorf("mapped memory must begin at a multiple of %d bytes", mapAlignment)
 	}
 	s.keep = owner
 	s.buffer = s.backend.lib.CPUBufferFromPtr(unsafe.Pointer(&memory[0]), uint64(len(memory)))
@@ -99,6 +105,9 @@ func (s *Store) Map(memory []byte, owner any, data func(t *Tensor) []byte) error
 		view := data(t)
 		if int64(len(view)) != t.Bytes() {
 			return fmt.Errorf("tensor %s: %d bytes mapped instead of %d", t.Name, len(view), t.Bytes())
+		}
+		if at := int64(uintptr(unsafe.Pointer(&view[0]))) - int64(uintptr(unsafe.Pointer(&memory[0]))); at < 0 || at > int64(len(memory)-len(view)) {
+			return fmt.Errorf("tensor %s: its %d bytes lie outside of the mapped memory", t.Name, len(view))
 		}
 		if s.backend.lib.BackendTensorAlloc(s.buffer, t.c, unsafe.Pointer(&view[0])) != bind.StatusSuccess {
 			return fmt.Errorf("tensor %s: the library refuses its mapped memory", t.Name)

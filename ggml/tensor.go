@@ -102,7 +102,7 @@ func (t *Tensor) SetI32(values []int32) {
 
 // SetBytes copies raw data of the tensor's own type into it; its length must be that of the tensor.
 func (t *Tensor) SetBytes(data []byte) {
-	if int64(len(data)) != t.Bytes() {
+	if int64(len(data)) != t.Bytes() || t.c.Data == nil {
 		panic(&ShapeError{Op: "SetBytes", Why: fmt.Sprintf("%s holds %d bytes, not %d", t.Name, t.Bytes(), len(data))})
 	}
 	if len(data) > 0 {
@@ -126,7 +126,7 @@ func (t *Tensor) F32() []float32 {
 }
 
 func (t *Tensor) checkRange(typ Type, offset, n int64) {
-	if t.Type != typ || offset < 0 || offset+n > t.Elements() || t.c.Data == nil {
+	if t.Type != typ || offset < 0 || offset > t.Elements()-n || t.c.Data == nil {
 		panic(&ShapeError{Op: "copy", Why: fmt.Sprintf("%d values of %s at %d do not fit %s %s of %s", n, typ, offset, t.Name, t.Shape(), t.Type)})
 	}
 }

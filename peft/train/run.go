@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -111,11 +112,25 @@ func tokenizer(file *gguf.File) (data.Tokenizer, func(), error) {
 	if !file.HasTokenizer() {
 		return nil, func() {}, nil
 	}
-	v, err := vocab.Open(file)
+	v, err := openVocab(file)
 	if err != nil {
 		return nil, nil, err
 	}
 	return v, func() { v.Close() }, nil
+}
+
+// openVocab opens the tokenizer, whose every id must have a row in the embedding: the library would end the process on another.
+func openVocab(file *gguf.File) (*vocab.Vocab, error) {
+	v, err := vocab.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	if rows := VocabSize(file); v.N() > rows {
+		n := v.N()
+		v.Close()
+		return nil, &peft.InputError{What: "model", Where: file.Path, Why: fmt.Sprintf("its tokenizer has %d tokens, its embedding %d rows", n, rows), Do: "give a whole model"}
+	}
+	return v, nil
 }
 
 // attach puts the LoRA on the model and gives it its start.

@@ -56,7 +56,7 @@ func OpenSession(o SessionOptions) (s *Session, err error) {
 		return s, err
 	}
 	if file.HasTokenizer() {
-		if s.Vocab, err = vocab.Open(file); err != nil {
+		if s.Vocab, err = openVocab(file); err != nil {
 			return s, err
 		}
 	}
