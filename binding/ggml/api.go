@@ -34,6 +34,7 @@ type API struct {
 	// ggml.h: operations
 	Add            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_add"`
 	AddInplace     func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_add_inplace"`
+	MulInplace     func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_mul_inplace"`
 	Sub            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_sub"`
 	Mul            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_mul"`
 	Div            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_div"`
@@ -104,9 +105,10 @@ type API struct {
 	TensorGetAddr uintptr `c:"ggml_backend_tensor_get" sig:"func(*Tensor, unsafe.Pointer, uint64, uint64)"`
 
 	// ggml-alloc.h
-	GallocrNew           func(bufferType uintptr) uintptr            `c:"ggml_gallocr_new"`
-	GallocrFree          func(galloc uintptr)                        `c:"ggml_gallocr_free"`
-	GallocrAllocGraph    func(galloc, graph uintptr) bool            `c:"ggml_gallocr_alloc_graph"`
-	GallocrReserve       func(galloc, graph uintptr) bool            `c:"ggml_gallocr_reserve"`
-	GallocrGetBufferSize func(galloc uintptr, bufferID int32) uint64 `c:"ggml_gallocr_get_buffer_size"`
+	GallocrNew           func(bufferType uintptr) uintptr                                                `c:"ggml_gallocr_new"`
+	GallocrFree          func(galloc uintptr)                                                            `c:"ggml_gallocr_free"`
+	GallocrAllocGraph    func(galloc, graph uintptr) bool                                                `c:"ggml_gallocr_alloc_graph"`
+	GallocrReserve       func(galloc, graph uintptr) bool                                                `c:"ggml_gallocr_reserve"`
+	GallocrGetBufferSize func(galloc uintptr, bufferID int32) uint64                                     `c:"ggml_gallocr_get_buffer_size"`
+	GallocrReserveNSize  func(galloc, graph uintptr, nodeBufferIDs, leafBufferIDs *int32, sizes *uint64) `c:"ggml_gallocr_reserve_n_size"`
 }

@@ -9,6 +9,13 @@ type Options struct {
 	OnEval func(Eval)                    // after each evaluation
 }
 
+// note logs a line, where somebody listens.
+func (o *Options) note(format string, a ...any) {
+	if o.Log != nil {
+		o.Log(format, a...)
+	}
+}
+
 // Metrics is one optimizer step, a line of metrics.jsonl.
 type Metrics struct {
 	Step            int     `json:"step"`              // from 1

@@ -55,6 +55,7 @@ type Config struct {
 	Seed       uint64  `yaml:"seed" help:"seed of everything that is drawn: adapter, order, split"`
 	Device     string  `yaml:"device" fold:"true" help:"where to compute: auto or cpu"`
 	NumThreads Auto    `yaml:"threads" auto:"physical cores" help:"threads of the processor"`
+	MemoryMax  string  `yaml:"memory-limit" help:"memory the run may take in all, such as 8GB; auto: what is free"`
 }
 
 // DefaultConfig is what holds where nothing is given.
@@ -65,7 +66,7 @@ func DefaultConfig() Config {
 		Shuffle: true, Epochs: 3,
 		Optimizer: "adamw", Schedule: optim.Cosine, Warmup: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
-		Seed: 42, Device: "auto",
+		Seed: 42, Device: "auto", MemoryMax: "auto",
 	}
 }
 

@@ -162,12 +162,6 @@ func (out *output) verdict() string {
 	return "improved: " + change
 }
 
-func (out *output) note(format string, a ...any) {
-	if out.Log != nil {
-		out.Log(format, a...)
-	}
-}
-
 // finishRecord completes run.json.
 func (out *output) finishRecord(state string) error {
 	now := time.Now()

@@ -8,25 +8,23 @@ import (
 	"github.com/graft-go/graft/peft/data"
 )
 
-// Prepare reads the data of a run and solves what is auto. tok may be nil for a model without a tokenizer, which takes
-// pre-tokenized rows alone. Nothing is written.
-func Prepare(ctx context.Context, c Config, model *gguf.File, tok data.Tokenizer) (*Resolved, error) {
+// readData reads the rows of a run, whole; valid is nil where no file of them is given. tok may be nil for a model without a
+// tokenizer, which takes pre-tokenized rows alone.
+func readData(ctx context.Context, c Config, model *gguf.File, tok data.Tokenizer) (set, valid *data.Set, err error) {
 	o := data.Options{
 		Format: c.Format, MaxRows: c.MaxRows, SkipBad: c.SkipBad, AppendEOS: c.AppendEOS,
 		NVocab: VocabSize(model), Fields: c.fieldNames(), Check: ctx.Err,
 	}
-	set, err := data.Read(c.Data, tok, o)
-	if err != nil {
-		return nil, err
+	if set, err = data.Read(c.Data, tok, o); err != nil {
+		return nil, nil, err
 	}
-	var valid *data.Set
 	if c.Valid != "" {
 		o.Format, o.MaxRows = data.FormatAuto, 0
 		if valid, err = data.Read([]string{c.Valid}, tok, o); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return Resolve(c, set, valid, ContextLength(model))
+	return set, valid, nil
 }
 
 // fieldNames is --field as data.Options takes it.

@@ -48,6 +48,9 @@ func Run(ctx context.Context, c Config, o Options) (*Result, error) {
 	if o.OnPlan != nil {
 		o.OnPlan(j.Resolved)
 	}
+	if err := j.estimate(ctx, o.note); err != nil {
+		return nil, err
+	}
 	if c.DryRun {
 		return &Result{}, nil
 	}
@@ -81,23 +84,32 @@ func (j *job) load(ctx context.Context, c Config) error {
 		return err
 	}
 	defer closeTok()
-	if j.Resolved, err = Prepare(ctx, c, file, tok); err != nil {
+	train, valid, err := readData(ctx, c, file, tok)
+	if err != nil {
 		return err
 	}
-	j.NumThreads = Given(float64(j.backend.Threads))
+	program := residentNow()
 	if j.model, err = llama.New(j.backend, file); err != nil {
 		return err
 	}
 	owned = true
-	if j.tuned, err = newTuned(j.backend, j.model, &j.Config); err != nil {
+	if j.tuned, err = newTuned(j.backend, j.model, &c); err != nil {
 		return err
 	}
-	if j.Init != "" {
-		if err := j.tuned.startFrom(j.Init); err != nil {
+	if c.Init != "" {
+		if err := j.tuned.startFrom(c.Init); err != nil {
 			return err
 		}
 	}
+	budget := newBudget(j.backend, j.model, j.tuned.params, program, c.memoryLimit())
+	if j.Resolved, err = Resolve(c, train, valid, ContextLength(file), budget.fits); err != nil {
+		return err
+	}
+	j.NumThreads = Given(float64(j.backend.Threads))
 	t := j.longest()
+	if j.Memory, err = budget.check(j.Batch.Int(), t, j.Packing.On()); err != nil {
+		return err
+	}
 	j.trainer, err = newTrainer(j.backend, j.model, j.tuned.params, j.Batch.Int(), t, j.Packing.On(),
 		optim.AdamWConfig{Beta1: j.Beta1, Beta2: j.Beta2, Eps: j.Eps, Decay: j.Decay, Clip: j.Clip})
 	return err

@@ -178,7 +178,7 @@ func (s *Session) Close() {
 // newEvaluator makes a trainer that only evaluates, and builds its largest graph.
 func newEvaluator(be *ggml.Backend, m *llama.Model, b, t int) (*trainer, error) {
 	tr := &trainer{backend: be, model: m, arena: ggml.NewArena(be), accumulate: map[*inputs]*lossGraph{}, evaluate: map[*inputs]*lossGraph{}}
-	err := checkMemory(&m.Config, 0, b, t, false)
+	_, err := newBudget(be, m, nil, residentNow(), 0).check(b, t, false)
 	if err == nil {
 		tr.inputs, err = newInputMemory(be, b, t, false)
 	}

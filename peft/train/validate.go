@@ -88,6 +88,9 @@ func (c *Config) Validate() error {
 	k.oneOf("device", c.Device, []string{"auto", "cpu"})
 	k.need(!c.NumThreads.Given || c.NumThreads.Value >= 1 && c.NumThreads.Value <= mostThreads, "threads",
 		fmt.Sprintf("not between 1 and %d", mostThreads), "leave it out to use every physical core")
+	if _, err := parseSize(c.MemoryMax); err != nil && !strings.EqualFold(c.MemoryMax, "auto") {
+		k.refuse("memory-limit", err.Error(), "write a number with a unit, as 8GB or 6GiB, or auto")
+	}
 	if len(k.faults) == 0 {
 		return nil
 	}
