@@ -39,7 +39,11 @@ func verbs() []verb {
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup, or a background job of a plain shell
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		<-signals
 		cancel(errInterrupted)

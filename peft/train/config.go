@@ -18,6 +18,7 @@ type Config struct {
 	Split  Auto     `yaml:"valid-split" auto:"5 % of the rows, 10 to 200, where there are 100 rows or more, no --valid and no --steps" help:"fraction of the rows that becomes the validation set, drawn by the seed; 0 = none"`
 	Out    string   `yaml:"out" short:"o" basic:"true" help:"run folder, which must not exist yet"`
 	Force  bool     `yaml:"overwrite" basic:"true" once:"true" help:"replace an existing run folder, once everything else has been checked"`
+	Resume bool     `yaml:"resume" basic:"true" once:"true" help:"go on with the run in --out from its newest checkpoint; a flag that contradicts the run is refused; of a run that is done only its result is printed"`
 	File   string   `yaml:"config" once:"true" help:"settings file (YAML, keys are the names of the flags); flags win over it"`
 	DryRun bool     `yaml:"dry-run" once:"true" help:"check and show everything, then stop before training"`
 
@@ -42,6 +43,9 @@ type Config struct {
 	Epochs     float64 `yaml:"epochs" basic:"true" help:"passes over the data"`
 	Steps      int     `yaml:"steps" alias:"max-steps,iters" basic:"true" help:"optimizer steps; wins over --epochs; 0 = off"`
 	EvalEvery  Auto    `yaml:"eval-every" auto:"each epoch" help:"optimizer steps between evaluations"`
+	EarlyStop  int     `yaml:"early-stop" help:"end the run after so many evaluations in a row without a better one; 0 = off"`
+	SaveEvery  string  `yaml:"save-every" help:"time between checkpoints: optimizer steps, or a duration such as 30s, 10m or 1h; one is always written at the end and on an interruption; off = only those"`
+	Keep       int     `yaml:"keep" help:"newest checkpoints that stay on disk; each also holds the best weights so far"`
 	Optimizer  string  `yaml:"optimizer" help:"optimizer: adamw"`
 	LR         Auto    `yaml:"lr" alias:"learning-rate" auto:"2e-4 for lora, 2e-5 for full" basic:"true" help:"highest learning rate"`
 	BaseLR     Auto    `yaml:"base-lr" auto:"as lr where that is given, else 2e-5; unused by lora" help:"highest learning rate of weights of the base"`
@@ -63,7 +67,7 @@ func DefaultConfig() Config {
 	return Config{
 		Format: data.FormatAuto,
 		Method: []string{"lora"}, Rank: 8, Targets: []string{AllLinear}, Layers: "all",
-		Shuffle: true, Epochs: 3,
+		Shuffle: true, Epochs: 3, SaveEvery: "10m", Keep: 2,
 		Optimizer: "adamw", Schedule: optim.Cosine, Warmup: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
 		Seed: 42, Device: "auto", MemoryMax: "auto",

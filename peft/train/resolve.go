@@ -69,6 +69,9 @@ func Resolve(c Config, set, valid *data.Set, modelCtx int, fits func(sequences, 
 	if err := r.split(); err != nil {
 		return nil, err
 	}
+	if r.EarlyStop > 0 && r.ValidSet == nil {
+		return nil, &peft.InputError{What: "train", Where: fmt.Sprintf("--early-stop %d", r.EarlyStop), Why: "there are no validation rows to judge by", Do: "give --valid FILE or --valid-split 0.05"}
+	}
 	r.cutRows()
 	r.batch()
 	r.pack()
@@ -185,7 +188,9 @@ func (r *Resolved) split() error {
 			r.because("valid-split: %d of %d rows, drawn by the seed", n, rows)
 		}
 	}
-	r.Split = Given(float64(n) / float64(rows))
+	if !r.Split.Given { // a given fraction stays as it is, so that the same flag fits a resumed run
+		r.Split = Given(float64(n) / float64(rows))
+	}
 	if n == 0 {
 		return nil
 	}

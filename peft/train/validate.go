@@ -138,6 +138,11 @@ func (k *checker) length() {
 	whole("batch-size", c.Batch, mostBatch)
 	whole("grad-accum", c.Accum, mostBatch)
 	whole("eval-every", c.EvalEvery, math.MaxInt32)
+	k.need(c.EarlyStop >= 0, "early-stop", "below 0", "give a number of evaluations, or 0 for off")
+	k.need(c.Keep >= 1, "keep", "below 1", "2 is usual")
+	if _, err := parseInterval(c.SaveEvery); err != nil {
+		k.refuse("save-every", err.Error(), "write 100, 30s, 10m or off")
+	}
 	k.need(c.Steps >= 0, "steps", "below 0", "give a number of optimizer steps, or leave it out")
 	k.need(c.Epochs > 0 || c.Steps > 0, "epochs", "not above 0", "3 is usual")
 }
