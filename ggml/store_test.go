@@ -2,6 +2,7 @@ package ggml
 
 import (
 	"math"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -169,12 +170,12 @@ func TestQuantizeRoundTrip(t *testing.T) {
 	}
 }
 
-// Every type there is, and some there are not: converted or refused, never an abort. The library takes many seconds to build the
-// tables of iq2_s and iq1_m, so these two are left out.
+// Every type there is, and some there are not: converted or refused, never an abort. Types whose tables take the library
+// seconds to build are tried where there is time.
 func TestQuantizeRefuses(t *testing.T) {
 	v := random(512, 5)
 	for typ := Type(-2); typ < 70; typ++ {
-		if name := typ.String(); name == "iq2_s" || name == "iq1_m" {
+		if slowTables(typ) && os.Getenv("GRAFT_SLOW") == "" {
 			continue
 		}
 		data := make([]byte, typ.RowSize(512))

@@ -40,12 +40,6 @@ func (e *UnsupportedError) BadInput() bool { return true }
 // trainable names models of the architecture, for people whose model is of another.
 const trainable = "use a model that trains: Llama 2 or 3.x, classic Mistral 7B, TinyLlama, SmolLM2, R1-Distill-Llama"
 
-// weightTypes are the types of weights that this package takes.
-var weightTypes = map[ggml.Type]bool{
-	ggml.TypeF32: true, ggml.TypeF16: true, ggml.TypeBF16: true, ggml.TypeQ8_0: true, ggml.TypeQ4_0: true, ggml.TypeQ4_K: true, ggml.TypeQ6_K: true,
-	ggml.TypeQ4_1: true, ggml.TypeQ5_0: true, ggml.TypeQ5_1: true, ggml.TypeQ5_K: true, ggml.TypeQ3_K: true, ggml.TypeQ2_K: true,
-}
-
 // ReadConfig reads and checks the hyper-parameters and every tensor's presence, shape and type. All faults are named at once, in an
 // *UnsupportedError.
 func ReadConfig(f *gguf.File) (*Config, error) {

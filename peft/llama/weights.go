@@ -91,8 +91,8 @@ func (c *Config) checkTensors(r *reader) {
 			r.fault("the tensor %s is %s instead of %s", s.name, ggml.ShapeString(ne), ggml.ShapeString(s.ne))
 		case s.f32 && t.Type != ggml.TypeF32:
 			r.fault("the tensor %s is %s instead of f32", s.name, t.Type)
-		case !s.f32 && !weightTypes[t.Type]:
-			r.fault("the tensor %s is of type %s, which is not built; use f32, f16, bf16, q8_0, q4_0, q4_k or q6_k", s.name, t.Type)
+		case !s.f32 && !t.Type.HoldsWeights():
+			r.fault("the tensor %s is of type %s, which is no type for weights; use the model in another, such as f16, q8_0 or q4_k", s.name, t.Type)
 		}
 	}
 	for i := range r.f.Tensors {

@@ -161,6 +161,7 @@ func (g *generator) graph(n, length int64) (*cachedGraph, error) {
 	}
 	g.cache.Len = length
 	st.Graph, err = ggml.Build(be, nil, 100*int(m.Blocks)+100, func(gr *ggml.Graph) []*ggml.Tensor {
+		gr.Fast()
 		h := m.Forward(gr, st.in)
 		st.logits = gr.MulMat(m.Output, gr.Columns(h, n-1, 1), 1)
 		return []*ggml.Tensor{st.logits}
