@@ -46,7 +46,14 @@ func BlockTensor(l int64, name string) string { return fmt.Sprintf("blk.%d.%s.we
 func (c *Config) specs() []spec {
 	vector := func(n int64) [4]int64 { return [4]int64{n, 1, 1, 1} }
 	matrix := func(in, out int64) [4]int64 { return [4]int64{in, out, 1, 1} }
-	all := []spec{{name: "token_embd.weight", ne: matrix(c.Embd, c.Vocab)}, {name: "rope_freqs.weight", ne: vector(int64(c.Rope.Dims / 2)), f32: true, optional: true}}
+	all := []spec{{name: "token_embd.weight", ne: matrix(c.Embd, c.Vocab)}}
+	factors := []string{"rope_freqs.weight"}
+	if c.Long {
+		factors = []string{"rope_factors_long.weight", "rope_factors_short.weight"}
+	}
+	for _, name := range factors {
+		all = append(all, spec{name: name, ne: vector(int64(c.Rope.Dims / 2)), f32: true, optional: true})
+	}
 	for l := range c.Blocks {
 		for _, norm := range []string{"attn_norm", "ffn_norm"} {
 			all = append(all, spec{name: BlockTensor(l, norm), ne: vector(c.Embd), f32: true})

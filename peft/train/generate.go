@@ -154,7 +154,7 @@ func (g *generator) graph(n, length int64) (*cachedGraph, error) {
 	}
 	st := &cachedGraph{store: store, pos: make([]int32, n), mask: make([]float32, n*length)}
 	g.graphs[key] = st
-	st.in = &llama.Inputs{B: 1, T: n, Cache: g.cache, Tokens: store.New("tokens", ggml.TypeI32, n), Pos: store.New("positions", ggml.TypeI32, n),
+	st.in = &llama.Inputs{B: 1, T: n, Context: g.size, Cache: g.cache, Tokens: store.New("tokens", ggml.TypeI32, n), Pos: store.New("positions", ggml.TypeI32, n),
 		Mask: store.New("mask", ggml.TypeF32, length, n)}
 	if err := store.Alloc(); err != nil {
 		return nil, err
