@@ -112,13 +112,14 @@ func TestStoreRefuses(t *testing.T) {
 
 func TestMap(t *testing.T) {
 	b := cpu(t, CPUOptions{Threads: 1})
-	memory := make([]byte, 4096)
+	memory, other := make([]byte, 4096), make([]byte, 8192) // of sizes that Go aligns
 	s, err := NewStore(b, 2)
 	require.NoError(t, err)
 	defer s.Close()
 	x := s.New("x", TypeF32, 8)
-	require.NoError(t, s.Map(memory, memory, func(*Tensor) []byte { return memory[64:96] }))
+	require.NoError(t, s.Map([][]byte{other, memory}, memory, func(*Tensor) []byte { return memory[64:96] }))
 	require.EqualValues(t, 32, s.Bytes())
+	require.ErrorContains(t, s.Map([][]byte{memory}, nil, nil), "its memory already")
 	x.SetF32(0, []float32{1})
 	require.Equal(t, []byte{0, 0, 128, 63}, memory[64:68])
 
@@ -138,7 +139,7 @@ func TestMap(t *testing.T) {
 			require.NoError(t, err)
 			defer s.Close()
 			s.New("x", TypeF32, 8)
-			require.Error(t, s.Map(c.memory, nil, c.data))
+			require.Error(t, s.Map([][]byte{c.memory}, nil, c.data))
 			require.False(t, bind.Poisoned())
 		})
 	}

@@ -109,7 +109,7 @@ func (c *Config) checkTensors(r *reader) {
 	}
 }
 
-// Weights are the tensors of a model by GGUF name, in the mapped file: nothing is copied.
+// Weights are the tensors of a model by GGUF name, in the mapped file or the files of a split model: nothing is copied.
 type Weights struct {
 	Store  *ggml.Store
 	byName map[string]*ggml.Tensor
@@ -129,7 +129,11 @@ func LoadWeights(be *ggml.Backend, f *gguf.File, c *Config) (*Weights, error) {
 			infos[sp.name] = t
 		}
 	}
-	err = s.Map(f.Mapping(), f, func(t *ggml.Tensor) []byte { return f.Data(infos[t.Name]) })
+	var memories [][]byte
+	for _, part := range f.Parts() {
+		memories = append(memories, part.Mapping)
+	}
+	err = s.Map(memories, f, func(t *ggml.Tensor) []byte { return f.Data(infos[t.Name]) })
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("model: %s: %w", f.Path, err)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -222,4 +223,61 @@ func train(t *testing.T, model, rows string, steps int) (losses []float64) {
 	_, err := Run(context.Background(), c, Options{OnStep: func(m Metrics) { losses = append(losses, m.Loss) }})
 	require.NoError(t, err)
 	return losses
+}
+
+// splitModel cuts a model into parts of equal numbers of tensors, as llama-gguf-split does, and returns the first part.
+func splitModel(t *testing.T, path string, parts int) string {
+	t.Helper()
+	f, err := gguf.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	dir := t.TempDir()
+	name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("model-%05d-of-%05d.gguf", i+1, parts)) }
+	for i := range parts {
+		w := gguf.NewWriter(name(i))
+		if i == 0 {
+			w.CopyKeys(f, nil)
+		}
+		w.SetUint16("split.no", uint16(i))
+		w.SetUint16("split.count", uint16(parts))
+		w.SetInt32("split.tensors.count", int32(len(f.Tensors)))
+		for j := i * len(f.Tensors) / parts; j < (i+1)*len(f.Tensors)/parts; j++ {
+			w.CopyTensor(f, &f.Tensors[j])
+		}
+		require.NoError(t, w.Close())
+	}
+	return name(0)
+}
+
+// TestSplitModel trains, scores and generates on a split model exactly as on the whole one, and libllama reads it the same.
+func TestSplitModel(t *testing.T) {
+	whole := filepath.Join("testdata", "peft20", "base.gguf")
+	rows := filepath.Join("testdata", "peft20", "rows.jsonl")
+	parts := splitModel(t, whole, 3)
+	type outcome struct {
+		hash       string
+		losses     []float64
+		perplexity float64
+		text       []int32
+	}
+	run := func(model string) (o outcome) {
+		s, err := OpenSession(SessionOptions{Model: model, Threads: 1})
+		require.NoError(t, err)
+		defer s.Close()
+		o.hash, err = s.Model.File.SHA256()
+		require.NoError(t, err)
+		score, err := s.Evaluate(context.Background(), EvalOptions{Files: []string{rows}, Ctx: 64, Data: dataRows(8)})
+		require.NoError(t, err)
+		o.perplexity = score.Perplexity
+		require.NotNil(t, s.Vocab)
+		_, o.text = greedy(t, s, "ab", 12)
+		o.losses = train(t, model, rows, 4)
+		return o
+	}
+	want := run(whole)
+	require.Equal(t, want, run(parts))
+	tokens := randomTokens(20, 200, 2)
+	require.Equal(t, stockLogits(t, whole, tokens, 64), stockLogits(t, parts, tokens, 64))
+	_, err := OpenSession(SessionOptions{Model: strings.Replace(parts, "-00001-", "-00002-", 1)})
+	require.ErrorContains(t, err, "give its first part, model-00001-of-00003.gguf")
 }
