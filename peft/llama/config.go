@@ -41,6 +41,15 @@ func (e *UnsupportedError) BadInput() bool { return true }
 // trainable names models of the architecture, for people whose model is of another.
 const trainable = "use a model that trains: Llama 2 or 3.x, classic Mistral 7B, TinyLlama, SmolLM2, R1-Distill-Llama"
 
+// Limits of sizes, far above any model; those of blocks and heads are LLAMA_MAX_LAYERS and a multiple of the largest Llama's heads.
+const (
+	mostContext = 1 << 24
+	mostEmbd    = 1 << 20
+	mostBlocks  = 512
+	mostFF      = 1 << 24
+	mostHeads   = 1 << 12
+)
+
 // ReadConfig reads and checks the hyper-parameters and every tensor's presence, shape and type. All faults are named at once, in an
 // *UnsupportedError.
 func ReadConfig(f *gguf.File) (*Config, error) {
@@ -56,8 +65,8 @@ func ReadConfig(f *gguf.File) (*Config, error) {
 	}
 	r := reader{f: f}
 	c := &Config{
-		Context: r.size("llama.context_length", 1<<24), Embd: r.size("llama.embedding_length", 1<<20), Blocks: r.size("llama.block_count", 512),
-		FF: r.size("llama.feed_forward_length", 1<<24), Heads: r.size("llama.attention.head_count", 1<<12),
+		Context: r.size("llama.context_length", mostContext), Embd: r.size("llama.embedding_length", mostEmbd),
+		Blocks: r.size("llama.block_count", mostBlocks), FF: r.size("llama.feed_forward_length", mostFF), Heads: r.size("llama.attention.head_count", mostHeads),
 		NormEps: float32(r.float("llama.attention.layer_norm_rms_epsilon")),
 	}
 	c.KVHeads = r.optionalSize("llama.attention.head_count_kv", c.Heads)
