@@ -15,6 +15,7 @@ type Graph struct {
 	cgraph  uintptr
 	arena   *Arena
 	own     bool      // the arena is this graph's alone
+	fast    bool      // see Fast
 	tensors []*Tensor // in recorded order
 	max     int
 }

@@ -6,17 +6,17 @@ import "unsafe"
 // without the prefix. Handles (contexts, graphs, buffers, devices) are uintptr; tensors are *Tensor in C memory.
 type API struct {
 	// ggml.h: versions, names, types
-	Version                 func() string                                                                                          `c:"ggml_version"`
-	Commit                  func() string                                                                                          `c:"ggml_commit"`
-	OpName                  func(op int32) string                                                                                  `c:"ggml_op_name"`
-	TypeName                func(typ int32) string                                                                                 `c:"ggml_type_name"`
-	BlckSize                func(typ int32) int64                                                                                  `c:"ggml_blck_size"`
-	TypeSize                func(typ int32) uint64                                                                                 `c:"ggml_type_size"`
-	GetTypeTraits           func(typ int32) *TypeTraits                                                                            `c:"ggml_get_type_traits"`
-	QuantizeRequiresImatrix func(typ int32) bool                                                                                   `c:"ggml_quantize_requires_imatrix"`
-	LogSet                  func(callback, userData uintptr)                                                                       `c:"ggml_log_set"`
-	SetAbortCallback        func(callback uintptr) uintptr                                                                         `c:"ggml_set_abort_callback"`
-	QuantizeChunk           func(typ int32, src *float32, dst unsafe.Pointer, start, nrows, nPerRow int64, imatrix uintptr) uint64 `c:"ggml_quantize_chunk"`
+	Version                 func() string                                                                                           `c:"ggml_version"`
+	Commit                  func() string                                                                                           `c:"ggml_commit"`
+	OpName                  func(op int32) string                                                                                   `c:"ggml_op_name"`
+	TypeName                func(typ int32) string                                                                                  `c:"ggml_type_name"`
+	BlckSize                func(typ int32) int64                                                                                   `c:"ggml_blck_size"`
+	TypeSize                func(typ int32) uint64                                                                                  `c:"ggml_type_size"`
+	GetTypeTraits           func(typ int32) *TypeTraits                                                                             `c:"ggml_get_type_traits"`
+	QuantizeRequiresImatrix func(typ int32) bool                                                                                    `c:"ggml_quantize_requires_imatrix"`
+	LogSet                  func(callback, userData uintptr)                                                                        `c:"ggml_log_set"`
+	SetAbortCallback        func(callback uintptr) uintptr                                                                          `c:"ggml_set_abort_callback"`
+	QuantizeChunk           func(typ int32, src *float32, dst unsafe.Pointer, start, nrows, nPerRow int64, imatrix *float32) uint64 `c:"ggml_quantize_chunk"`
 
 	// ggml.h: contexts and tensors
 	Init           func(InitParams) uintptr                                                                     `c:"ggml_init"`

@@ -29,6 +29,7 @@ func verbs() []verb {
 		{"eval", "score a model, with or without an adapter, on a data set", runEval},
 		{"generate", "continue a prompt", runGenerate},
 		{"export", "write an adapter as llama.cpp loads it", runExport},
+		{"init", "make a new model with random weights", runInit},
 		{"bench", "measure training on this machine", runBench},
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
 		{"doctor", "show what is installed and how to fix what is missing", runDoctor},

@@ -92,7 +92,7 @@ func (m *inputMemory) shape(t int) *inputs {
 		masks = int64(m.b)
 	}
 	in := &inputs{packed: m.packed}
-	in.B, in.T = int64(m.b), l
+	in.B, in.T, in.Context = int64(m.b), l, int64(m.t)
 	in.Tokens, in.Pos = m.store.View("tokens", m.tokens, 0, n), m.store.View("positions", m.pos, 0, n)
 	in.targets, in.weights = m.store.View("targets", m.targets, 0, n), m.store.View("weights", m.weights, 0, n)
 	in.Mask = m.store.View("mask", m.mask, 0, l, l, 1, masks)
