@@ -118,6 +118,7 @@ func ExportLoRA(from, model, out string, overwrite bool) (*Exported, error) {
 	if err := file.Fill(a); err != nil {
 		return nil, err
 	}
+	a.ChatTemplate = file.ChatTemplate
 	if err := a.Save(out, "llama", baseName(m.File)); err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}

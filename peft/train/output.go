@@ -69,6 +69,11 @@ func (j *job) create(o Options) (*output, error) {
 	if err := writeFile(filepath.Join(out.folder, "config.yaml"), settings); err != nil {
 		return nil, err
 	}
+	if source := j.Resolved.chatSource(); source != "" {
+		if err := writeFile(filepath.Join(out.folder, ChatTemplateFile), []byte(source)); err != nil {
+			return nil, err
+		}
+	}
 	if out.metrics, err = NewMetricsWriter(filepath.Join(out.folder, "metrics.jsonl")); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/graft-go/graft/ggml/gguf"
+	"github.com/graft-go/graft/peft/chat"
 	"github.com/graft-go/graft/peft/data"
 )
 
@@ -13,8 +14,16 @@ import (
 func Prepare(ctx context.Context, c Config, model *gguf.File, tok data.Tokenizer) (*Resolved, error) {
 	o := data.Options{
 		Format: c.Format, MaxRows: c.MaxRows, SkipBad: c.SkipBad, AppendEOS: c.AppendEOS,
-		NVocab: VocabSize(model), Fields: c.fieldNames(), Check: ctx.Err,
+		NVocab: VocabSize(model), Fields: c.fieldNames(), Check: ctx.Err, LossAll: c.LossOn == LossOnAll,
 	}
+	if c.ChatDate == "" {
+		c.ChatDate = chat.Today()
+	}
+	template, err := newTemplates(c.ChatTemplate, c.ChatDate, model, tok)
+	if err != nil {
+		return nil, err
+	}
+	o.Chat = template.choose
 	set, err := data.Read(c.Data, tok, o)
 	if err != nil {
 		return nil, err
@@ -26,7 +35,17 @@ func Prepare(ctx context.Context, c Config, model *gguf.File, tok data.Tokenizer
 			return nil, err
 		}
 	}
-	return Resolve(c, set, valid, ContextLength(model))
+	r, err := Resolve(c, set, valid, ContextLength(model))
+	if err != nil {
+		return nil, err
+	}
+	r.Chat = template.choice
+	r.Reasons = append(append([]string(nil), set.Notes...), r.Reasons...)
+	r.Warnings = append(r.Warnings, set.Warnings...)
+	if look := template.untrained(model); look != "" {
+		r.warn("%s", look)
+	}
+	return r, nil
 }
 
 // fieldNames is --field as data.Options takes it.

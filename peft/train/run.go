@@ -147,6 +147,7 @@ func (j *job) attach() (err error) {
 	if err != nil {
 		return err
 	}
+	j.adapter.ChatTemplate = j.Resolved.chatSource()
 	if j.params, err = peft.NewParams(j.backend, j.adapter.Specs(), true); err != nil {
 		return err
 	}
