@@ -13,7 +13,7 @@ import (
 // fold a value that may be written in capitals, basic marks the flags that --help shows, once a setting that is no part of a run's config.yaml, help its meaning.
 type Config struct {
 	Model  string   `yaml:"model" short:"m" basic:"true" help:"base model, a GGUF file (F32, F16, BF16 or quantized)"`
-	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows with text or input_ids, or plain .txt; repeatable"`
+	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows (messages, conversations, instruction/output, prompt/completion, text, input_ids), or plain .txt; repeatable"`
 	Valid  string   `yaml:"valid" basic:"true" help:"validation file, of the same formats"`
 	Split  Auto     `yaml:"valid-split" auto:"5 % of the rows, 10 to 200, where there are 100 rows or more, no --valid and no --steps" help:"fraction of the rows that becomes the validation set, drawn by the seed; 0 = none"`
 	Out    string   `yaml:"out" short:"o" basic:"true" help:"run folder, which must not exist yet"`
@@ -22,11 +22,15 @@ type Config struct {
 	File   string   `yaml:"config" once:"true" help:"settings file (YAML, keys are the names of the flags); flags win over it"`
 	DryRun bool     `yaml:"dry-run" once:"true" help:"check and show everything, then stop before training"`
 
-	Format    string   `yaml:"format" help:"format of the training files: auto, text, input_ids or txt"`
+	Format    string   `yaml:"format" help:"format of the training files: auto, messages, conversations (ShareGPT), alpaca, prompt_completion, text, input_ids or txt"`
 	Fields    []string `yaml:"field" help:"other name of a field, as text=story; repeatable"`
 	MaxRows   int      `yaml:"max-rows" help:"rows to read over all training files; 0 = all"`
 	SkipBad   bool     `yaml:"skip-bad" help:"count bad rows and go on, instead of stopping at the first"`
 	AppendEOS bool     `yaml:"append-eos" help:"end every text row with the end-of-sequence token"`
+
+	ChatTemplate string `yaml:"chat-template" help:"how conversations, prompts and completions are written: chatml, llama2, llama3, mistral, zephyr, alpaca, plain, none, or a file with a Jinja template; left out, the model's own, or plain where it has none"`
+	ChatDate     string `yaml:"chat-date" help:"date that chat templates see, as 2026-01-31; left out, the day on which the run starts"`
+	LossOn       string `yaml:"loss-on" help:"what of a conversation is learned: completion (the assistant's turns) or all"`
 
 	Method  []string `yaml:"method" help:"how to fine-tune: lora, or full for every weight of the base"`
 	Rank    int      `yaml:"rank" basic:"true" help:"rank of the LoRA matrices"`
@@ -65,7 +69,7 @@ type Config struct {
 // DefaultConfig is what holds where nothing is given.
 func DefaultConfig() Config {
 	return Config{
-		Format: data.FormatAuto,
+		Format: data.FormatAuto, LossOn: LossOnCompletion,
 		Method: []string{"lora"}, Rank: 8, Targets: []string{AllLinear}, Layers: "all",
 		Shuffle: true, Epochs: 3, SaveEvery: "10m", Keep: 2,
 		Optimizer: "adamw", Schedule: optim.Cosine, Warmup: 0.03,

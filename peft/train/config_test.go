@@ -53,8 +53,11 @@ func TestValidate(t *testing.T) {
 		{"a split of 1", func(c *Config) { c.Split = Given(1) }, "--valid-split 1: not a fraction"},
 		{"two kinds of validation rows", func(c *Config) { c.Valid, c.Split = "v.jsonl", Given(0.1) }, "--valid gives the validation rows already"},
 		{"a device that is not built", func(c *Config) { c.Device = "cuda0" }, "--device cuda0"},
-		{"a format of a later time", func(c *Config) { c.Format = "messages" }, "--format messages"},
-		{"no such field", func(c *Config) { c.Fields = []string{"prompt=question"} }, "--field"},
+		{"a format of a later time", func(c *Config) { c.Format = "csv" }, "--format csv"},
+		{"no such field", func(c *Config) { c.Fields = []string{"promt=question"} }, "--field"},
+		{"no such chat template", func(c *Config) { c.ChatTemplate = "chatlm" }, "--chat-template chatlm"},
+		{"no date", func(c *Config) { c.ChatDate = "today" }, "--chat-date today"},
+		{"no such loss", func(c *Config) { c.LossOn = "prompt" }, "--loss-on prompt"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			c := valid()

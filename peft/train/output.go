@@ -91,6 +91,11 @@ func (j *job) open(o Options) (*output, error) {
 	if err := writeFile(filepath.Join(out.folder, settingsFile), settings); err != nil {
 		return nil, err
 	}
+	if source := j.chatSource(); source != "" {
+		if err := writeFile(filepath.Join(out.folder, ChatTemplateFile), []byte(source)); err != nil {
+			return nil, err
+		}
+	}
 	if out.metrics, err = NewMetricsWriter(filepath.Join(out.folder, metricsFile)); err != nil {
 		return nil, err
 	}

@@ -108,7 +108,8 @@ type baseHash struct {
 
 func hashBase(f *gguf.File) (h baseHash) {
 	h.tensors, h.err = f.SHA256()
-	h.header = bytesHash(f.Mapping()[:min(f.DataOffset, f.Size)])
+	first := f.Parts()[0].Mapping
+	h.header = bytesHash(first[:min(f.DataOffset, int64(len(first)))])
 	return h
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/graft-go/graft/peft"
+	"github.com/graft-go/graft/peft/chat"
 	"github.com/graft-go/graft/peft/data"
 	"github.com/graft-go/graft/peft/optim"
 )
@@ -28,7 +29,8 @@ const (
 // line of reason for each choice that was automatic.
 type Resolved struct {
 	Config
-	TrainSet, ValidSet *data.Set // ValidSet is nil where there is none
+	TrainSet, ValidSet *data.Set    // ValidSet is nil where there is none
+	Chat               *chat.Choice // the chat template, where a row was written by one
 	Plan               *data.Plan
 	ValidPlan          *data.Plan // micro-batches of the shape of training's; nil where ValidSet is
 	TotalSteps         int        // optimizer steps

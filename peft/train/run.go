@@ -100,7 +100,7 @@ func (j *job) load(ctx context.Context, c Config) error {
 		return err
 	}
 	defer closeTok()
-	train, valid, err := readData(ctx, c, file, tok)
+	rows, err := readData(ctx, &c, file, tok)
 	if err != nil {
 		return err
 	}
@@ -118,9 +118,11 @@ func (j *job) load(ctx context.Context, c Config) error {
 		}
 	}
 	budget := newBudget(j.backend, j.model, j.tuned.params, program, c.memoryLimit())
-	if j.Resolved, err = Resolve(c, train, valid, ContextLength(file), budget.fits); err != nil {
+	if j.Resolved, err = Resolve(c, rows.train, rows.valid, ContextLength(file), budget.fits); err != nil {
 		return err
 	}
+	rows.explain(j.Resolved, file)
+	j.tuned.template = j.chatSource()
 	j.NumThreads = Given(float64(j.backend.Threads))
 	t := j.longest()
 	if j.Memory, err = budget.check(j.Batch.Int(), t, j.Packing.On()); err != nil {
@@ -292,7 +294,7 @@ func (j *job) save(folder string, out *output) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return j.tuned.save(folder, adapter.Header{Architecture: "llama", Settings: string(settings), BaseSHA256: out.hashOfBase().tensors, BaseName: baseName(j.model.File)})
+	return j.tuned.save(folder, adapter.Header{Architecture: "llama", Settings: string(settings), BaseSHA256: out.hashOfBase().tensors, BaseName: baseName(j.model.File), Template: j.tuned.template})
 }
 
 // baseName is what the base model calls itself.

@@ -23,7 +23,7 @@ type RunFolder struct {
 func runFiles() []string {
 	return []string{
 		"config.yaml", "run.json", "metrics.jsonl", "samples.jsonl", "events.out.tfevents.*", "checkpoints",
-		"report.html", "adapter.gguf", "adapter.graft.gguf",
+		"report.html", "adapter.gguf", "adapter.graft.gguf", ChatTemplateFile,
 	}
 }
 

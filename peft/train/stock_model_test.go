@@ -219,7 +219,7 @@ func train(t *testing.T, model, rows string, steps int) (losses []float64) {
 	t.Helper()
 	c := DefaultConfig()
 	c.Model, c.Data, c.Out = model, []string{rows}, filepath.Join(t.TempDir(), "run")
-	c.Steps, c.LR, c.Batch, c.Accum = steps, 1e-2, Given(8), Given(1)
+	c.Steps, c.LR, c.Batch, c.Accum = steps, Given(1e-2), Given(8), Given(1)
 	_, err := Run(context.Background(), c, Options{OnStep: func(m Metrics) { losses = append(losses, m.Loss) }})
 	require.NoError(t, err)
 	return losses

@@ -76,11 +76,12 @@ func (c *Config) Validate() error {
 	k.method()
 	k.length()
 	k.optimizer()
-	k.oneOf("format", c.Format, data.Formats())
+	k.oneOf("format", data.CanonicalFormat(c.Format), data.Formats())
+	k.chat()
 	for _, f := range c.Fields {
 		usual, here, ok := strings.Cut(f, "=")
-		k.need(ok && here != "" && slices.Contains([]string{"text", "input_ids", "labels"}, usual),
-			"field", quoted(f)+" renames nothing that graft reads", "write text=NAME, input_ids=NAME or labels=NAME")
+		k.need(ok && here != "" && slices.Contains(data.FieldNames(), usual),
+			"field", quoted(f)+" renames nothing that graft reads", "write prompt=NAME, with one of "+strings.Join(data.FieldNames(), ", "))
 	}
 	k.need(c.MaxRows >= 0, "max-rows", "below 0", "give a number of rows, or 0 for all")
 	k.need(!c.Split.Given || c.Split.Value >= 0 && c.Split.Value < 1, "valid-split", "not a fraction", "give a number from 0 up to, but not including, 1")
