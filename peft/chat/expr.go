@@ -17,7 +17,6 @@ type exprParser struct {
 	pos    int
 	depth  int
 	line   int
-	tables *tables // the filters and tests that there are
 }
 
 func (p *exprParser) peek() token {

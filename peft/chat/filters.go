@@ -28,7 +28,7 @@ func filterTable() map[string]filter {
 		"title": onText(filterTitle), "string": onText(func(s string) string { return s }),
 		"safe":   onText(func(s string) string { return s }),
 		"escape": onText(escapeHTML), "e": onText(escapeHTML), "forceescape": onText(escapeHTML),
-		"trim": trimFilter, "replace": replaceFilter, "indent": indentFilter, "wordcount": wordCount,
+		"trim": trimFilter, "replace": replaceFilter, "indent": indentFilter, "wordcount": wordCount, "format": formatFilter,
 		"tojson": toJSONFilter, "default": defaultFilter, "d": defaultFilter,
 		"length": lengthFilter, "count": lengthFilter, "list": listFilter, "items": itemsFilter, "dictsort": dictSort,
 		"first": end(0), "last": end(-1), "min": extreme(-1), "max": extreme(1),

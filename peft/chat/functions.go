@@ -54,10 +54,18 @@ func functionTable() map[string]globalFunc {
 			return r.callValue(state, args[0], args[1:], kw)
 		},
 		fnFilter: func(r *renderer, _ value.State, args []value.Value, kw kwargs) (value.Value, error) {
-			return r.filters[name(args[0])](r, args[1], arguments{args[2:], kw, name(args[0])})
+			f, ok := r.filters[name(args[0])] // jinja2 too looks for it where it is used
+			if !ok {
+				return args[1], fmt.Errorf("no filter is named %q", name(args[0]))
+			}
+			return f(r, args[1], arguments{args[2:], kw, name(args[0])})
 		},
 		fnTest: func(r *renderer, _ value.State, args []value.Value, kw kwargs) (value.Value, error) {
-			ok, err := r.tests[name(args[0])](r, args[1], arguments{args[2:], kw, name(args[0])})
+			f, known := r.tests[name(args[0])]
+			if !known {
+				return args[1], fmt.Errorf("no test is named %q", name(args[0]))
+			}
+			ok, err := f(r, args[1], arguments{args[2:], kw, name(args[0])})
 			return value.FromBool(ok), err
 		},
 		"range": first((*renderer).rangeOf),
@@ -79,10 +87,20 @@ func functionTable() map[string]globalFunc {
 	}
 }
 
-// tick counts one run of a loop or macro whose body has that many bytes.
+// tick counts one run of a loop or macro whose body has that many bytes; a macro says too that it begins (1) or ends (-1).
 func (r *renderer) tick(args []value.Value) (value.Value, error) {
 	n, _ := args[0].AsInt()
-	return value.None(), errors.Join(r.visit(0, 0), r.charge(int(n)))
+	if len(args) > 1 {
+		d, _ := args[1].AsInt()
+		r.depth += int(d)
+	}
+	if r.depth > mostRecursion {
+		return value.None(), fmt.Errorf("macros within each other, deeper than %d", mostRecursion)
+	}
+	if err := r.charge(int(n)); err != nil {
+		return value.None(), err
+	}
+	return value.None(), r.visit(0, 0)
 }
 
 func (r *renderer) raise(args []value.Value) error {

@@ -2,11 +2,17 @@ package chat
 
 import "slices"
 
+// mostLinks bounds what is attached to one value, and the branches of one if.
+const mostLinks = 500
+
 // postfix reads what is attached to a value: .name, [key], [from:to] and (arguments). first is the token that the value
 // ended with.
 func (p *exprParser) postfix(value string, first token) (string, error) {
 	bare := first.kind == nameToken // a plain name, whose call is the library's matter: a macro, caller or a function
-	for {
+	for links := 0; ; links++ {
+		if links > mostLinks {
+			return "", p.unexpected("too many names and subscripts behind one value")
+		}
 		var err error
 		switch {
 		case p.take("."):
@@ -136,9 +142,6 @@ func (p *exprParser) filter(value string) (string, error) {
 		p.pos--
 		return "", p.unexpected("want the name of a filter")
 	}
-	if _, ok := p.tables.filters[t.text]; !ok {
-		return "", faultAt(t.line, "no filter is named %q", t.text)
-	}
 	var args []string
 	if p.take("(") {
 		var err error
@@ -155,9 +158,6 @@ func (p *exprParser) test(value string) (string, error) {
 	if t.kind != nameToken {
 		p.pos--
 		return "", p.unexpected("want the name of a test")
-	}
-	if _, ok := p.tables.tests[t.text]; !ok {
-		return "", faultAt(t.line, "no test is named %q", t.text)
 	}
 	args := []string{literal(t.text), value}
 	next := p.peek()

@@ -8,7 +8,7 @@ import (
 
 // statement writes a {% … %} tag.
 func (t *translator) statement(tokens []token, line int) error {
-	p := &exprParser{tokens: tokens, line: line, tables: t.tables}
+	p := &exprParser{tokens: tokens, line: line}
 	word := p.next()
 	if word.kind != nameToken {
 		return faultAt(line, "a statement without a name")
@@ -158,6 +158,9 @@ func (t *translator) otherwise(word string, p *exprParser, line int) error {
 	}
 	if b.isElse {
 		return faultAt(line, "{%% %s %%} behind {%% else %%}", word)
+	}
+	if b.branches++; b.branches > mostLinks {
+		return faultAt(line, "more than %d branches of one if", mostLinks)
 	}
 	t.closeCount(b)
 	if word == "else" {

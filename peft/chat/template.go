@@ -17,8 +17,8 @@ import (
 // Limits of one rendering. The largest templates need some thousand steps a message.
 const (
 	mostSource    = 1 << 20   // bytes of a template
-	mostSteps     = 4_000_000 // of the library, and of graft's functions: about a second
-	mostBytes     = 256 << 20 // of strings and lists that are made
+	mostSteps     = 2_000_000 // of the library, and of graft's functions: about a second
+	mostBytes     = 128 << 20 // of strings and lists that are made
 	mostRecursion = 60        // macros and loops within each other
 	valueBytes    = 32        // of a value in a list
 )
@@ -46,8 +46,7 @@ func Compile(source, origin string) (t *Template, err error) {
 			t, err = nil, fault(fmt.Sprintf("cannot be read (%v)", p))
 		}
 	}()
-	tables := &tables{filterTable(), testTable(), stringMethods()}
-	text, err := translate(source, tables)
+	text, err := translate(source)
 	if err != nil {
 		return nil, fault(err.Error())
 	}
@@ -56,7 +55,7 @@ func Compile(source, origin string) (t *Template, err error) {
 	if err != nil {
 		return nil, fault(firstLine(err))
 	}
-	return &Template{Source: source, Origin: origin, tmpl: tmpl, tables: tables}, nil
+	return &Template{Source: source, Origin: origin, tmpl: tmpl, tables: &tables{filterTable(), testTable(), stringMethods()}}, nil
 }
 
 // newEnvironment has graft's functions and none of the library's own.
@@ -82,6 +81,7 @@ func newEnvironment() *minijinja.Environment {
 type renderer struct {
 	*tables
 	steps, bytes int
+	depth        int // of macros within each other
 	now          time.Time
 }
 

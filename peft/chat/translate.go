@@ -9,10 +9,10 @@ import (
 // translate rewrites a Jinja template into the form that is given to the library (see doc.go): white space is trimmed as
 // transformers trims it (trim_blocks, lstrip_blocks), comments are gone, every expression is calls of the functions in
 // ops.go, and every loop and macro counts what it writes.
-func translate(source string, tables *tables) (string, error) {
+func translate(source string) (string, error) {
 	source = strings.ReplaceAll(strings.ReplaceAll(source, "\r\n", "\n"), "\r", "\n")
 	source = strings.TrimSuffix(source, "\n")
-	t := &translator{source: source, line: 1, lineStart: true, tables: tables}
+	t := &translator{source: source, line: 1, lineStart: true}
 	for t.at < len(source) {
 		if err := t.step(); err != nil {
 			return "", err
@@ -32,18 +32,18 @@ type translator struct {
 	lineStart bool // the last tag took the rest of its line away
 	out       []string
 	open      []block
-	tables    *tables
 	blocks    int // blocks opened so far, for names of graft's own
 }
 
 // block is a statement that is not ended yet.
 type block struct {
-	kind   string
-	line   int
-	from   int    // where its body begins in the source
-	tick   int    // where in out the count of its body stands, or -1
-	isElse bool   // its else has been seen
-	end    string // what is written at its end
+	kind     string
+	line     int
+	from     int    // where its body begins in the source
+	tick     int    // where in out the count of its body stands, or -1
+	isElse   bool   // its else has been seen
+	branches int    // its elifs and else
+	end      string // what is written at its end
 }
 
 // step takes the text up to the next tag, and the tag.
@@ -158,7 +158,7 @@ func (t *translator) text(s string) {
 }
 
 func (t *translator) output(tokens []token, line int) error {
-	p := &exprParser{tokens: tokens, line: line, tables: t.tables}
+	p := &exprParser{tokens: tokens, line: line}
 	value, err := p.tuple()
 	if err == nil {
 		err = p.done()
@@ -170,7 +170,8 @@ func (t *translator) output(tokens []token, line int) error {
 	return nil
 }
 
-// begin opens a block. counted blocks are run more than once; each run counts the length of its body.
+// begin opens a block. counted blocks are run more than once; each run counts the length of its body. Those of macros
+// and calls count how deep they are within each other too.
 func (t *translator) begin(kind string, line int, end string, counted bool) error {
 	if len(t.open) >= mostDepth {
 		return faultAt(line, "statements nested deeper than %d", mostDepth)
@@ -178,7 +179,12 @@ func (t *translator) begin(kind string, line int, end string, counted bool) erro
 	b := block{kind: kind, line: line, from: t.at, tick: -1, end: end}
 	if counted {
 		b.tick = len(t.out) + 1
-		t.emit("{% with "+fnScope+"="+fnTick+"(", "", ") %}")
+		deeper := ") %}"
+		if kind != "for" {
+			deeper = ",1) %}"
+			b.end = "{% set " + fnScope + "=" + fnTick + "(0,-1) %}" + end
+		}
+		t.emit("{% with "+fnScope+"="+fnTick+"(", "", deeper)
 	}
 	t.open = append(t.open, b)
 	return nil

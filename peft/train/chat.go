@@ -29,7 +29,7 @@ const ChatTemplateFile = "chat_template.jinja"
 // chat checks the settings of conversations.
 func (k *checker) chat() {
 	c := k.c
-	k.oneOf("loss-on", c.LossOn, []string{LossOnCompletion, LossOnAll})
+	k.need(c.LossOn == LossOnCompletion || c.LossOn == LossOnAll, "loss-on", "neither completion nor all", "completion learns the answers alone")
 	if err := chat.Known(c.ChatTemplate); err != nil {
 		k.faults = append(k.faults, err)
 	}

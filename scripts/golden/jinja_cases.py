@@ -53,11 +53,11 @@ messages | selectattr('role', 'equalto', 'user') | list | length ;; messages | r
 n is defined | undefined_name is defined | undefined_name is not defined | d.q is undefined | none_value is none | n is number | yes is number | n is integer | f is float | yes is boolean | text is string | d is mapping | words is sequence | text is sequence | d is sequence | n is iterable | text is iterable | words is iterable | undefined_name is iterable
 7 is odd | 8 is even | 9 is divisibleby 3 | 3 is in [1, 3] | 'a' is in 'abc' | n is eq 7 | n is gt 3 and n is lt 9 | yes is true | yes is false | none is sameas none | 'abc' is lower | 'ABC' is upper | raise_exception is callable | n is not string and true | not n is string | n is not none and n is not string
 range(4) | list ;; range(1, 7, 2) | list ;; range(3, 0, -1) | list ;; strftime_now('%d %b %Y') ;; strftime_now('%Y-%m-%d %-d %B %A %j %y %%') ;; dict(a=1).a ;; namespace(a=1).a ;; messages[0].content[1:3] | upper ;; (words | first).upper() ;; ('a' ~ 'b') | upper ;; 'a' ~ 'b' | upper ;; -1 | abs ;; 2 ** 3 | string ;; not 'a' in text ;; yes if n == 7 and not empty else none
-{'a': 1}.a ;; [1, 2, 3][1] ;; 'abc'.upper().lower() ;; d.a[0] ;; d['a'][-1] ;; d.a.0 ;; words[n - 6] ;; d.get('m').get('k') | upper ;; (d.get('q') or {}).get('k', 'w') ;; 1_000 + 0x10 ;; 1.5e2 ;; '%' ~ 1 ;; 'a}}b' ;; "%}" ;; text.strip().split(',')[0] | lower
+{'a': 1}.a ;; [1, 2, 3][1] ;; 'abc'.upper().lower() ;; d.a[0] ;; d['a'][-1] ;; d.a.0 ;; words[n - 6] ;; d.get('m').get('k') | upper ;; '%s-%d-%05.2f|%-4s|%3d|%x|%%|%r' | format('a', 7, 2.5, 'b', 3, 255, 'q') ;; '%(a)s %(b)03d' | format(a='x', b=5) ;; '%d' | format(2.9) ;; '%s' | format(none) ;; (d.get('q') or {}).get('k', 'w') ;; 1_000 + 0x10 ;; 1.5e2 ;; '%' ~ 1 ;; 'a}}b' ;; "%}" ;; text.strip().split(',')[0] | lower
 """  # noqa: RUF001
 
 FAILING = """
-undefined_name.x ;; undefined_name['x'] ;; undefined_name() ;; d.q.r ;; 'a' + 1 ;; 1 + 'a' ;; none + 'a' ;; undefined_name + 'a' ;; 'a' < 1 ;; n in 'abc' ;; 1 in n ;; none[0].x ;; text.nope() ;; words.append('x') ;; d.update({}) ;; d.pop('z')
+undefined_name.x ;; undefined_name['x'] ;; undefined_name() ;; d.q.r ;; 'a' + 1 ;; 1 + 'a' ;; none + 'a' ;; undefined_name + 'a' ;; 'a' < 1 ;; '%d' | format('x') ;; '%s %s' | format(1) ;; '%s' | format(1, 2) ;; n in 'abc' ;; 1 in n ;; none[0].x ;; text.nope() ;; words.append('x') ;; d.update({}) ;; d.pop('z')
 raise_exception('no') ;; 1 // 0 ;; 1 % 0 ;; n | length ;; none | length ;; none | join ;; words | nope ;; n is nope ;; 'abc'.split('') ;; range(0, 5, 0) ;; 'a' * 'b' ;; {} + {} ;; undefined_name | tojson | string ;; 'abc'.index('x') ;; n.x.y ;; [1, 2] | join('-', attribute='x.y') ;; -'a' ;; (1, 2
 """
 
