@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -21,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: each file is a session at the command line. MODEL is a small Llama with a tokenizer
-// of bytes; the condition [lib] holds where the native library is installed.
+// of bytes, QUANTIZED a random one without a tokenizer; the condition [lib] holds where the native library is installed.
 func TestScripts(t *testing.T) {
 	model, err := filepath.Abs("../../peft/train/testdata/peft20/base.gguf")
 	require.NoError(t, err)
@@ -37,6 +41,11 @@ func TestScripts(t *testing.T) {
 			if len(blas) > 0 {
 				env.Setenv("GRAFT_BLAS", blas[0].Path)
 			}
+			quantized := filepath.Join(env.WorkDir, "quantized.gguf")
+			env.Setenv("QUANTIZED", quantized)
+			if libErr == nil {
+				return randomModel(quantized, "q8_0", 64)
+			}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -45,7 +54,8 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faultline": faultLine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "faultline": faultLine, "samenumbers": sameNumbers, "interrupted": interruptedBy},
 	})
 }
 
@@ -85,5 +95,70 @@ func faultLine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(lines[0]) >= 1500 {
 		ts.Fatalf("longer than 1,500 characters: %s", lines[0])
+	}
+}
+
+// sameNumbers checks that two run folders hold the same metrics, but for what the clock and the system say: samenumbers RUN RUN.
+func sameNumbers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: samenumbers RUN RUN")
+	}
+	var texts [2]string
+	for i, folder := range args {
+		for line := range strings.Lines(ts.ReadFile(filepath.Join(folder, "metrics.jsonl"))) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), `,"seconds"`)
+			texts[i] += line + "\n"
+		}
+	}
+	if texts[0] != texts[1] || texts[0] == "" {
+		ts.Fatalf("%s has other numbers than %s:\n%s\n%s", args[0], args[1], texts[0], texts[1])
+	}
+}
+
+// interruptedBy runs graft, sends it a signal once two more steps are done, and checks that it saves, says so and exits with 130; while it
+// runs, a second run in its folder must be refused: interrupted SIGNAL ARGS.
+func interruptedBy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted SIGNAL ARGS")
+	}
+	folder := args[slices.Index(args, "-o")+1]
+	steps := func() int {
+		text, err := os.ReadFile(ts.MkAbs(filepath.Join(folder, "metrics.jsonl")))
+		if err != nil {
+			return 0
+		}
+		return strings.Count(string(text), "grad_norm")
+	}
+	first := steps()
+	command := func(args ...string) (*exec.Cmd, *strings.Builder) {
+		path, err := exec.LookPath("graft")
+		ts.Check(err)
+		cmd := exec.Command(path, args...)
+		var stderr strings.Builder
+		cmd.Dir, cmd.Stderr = ts.Getenv("WORK"), &stderr
+		// The script's variables alone: others, such as OPENBLAS_CORETYPE, would choose other kernels than the script's own runs have.
+		for _, name := range []string{"PATH", "HOME", "TMPDIR", "GRAFT_LIB", "GRAFT_BLAS", "GOCOVERDIR"} {
+			if value := ts.Getenv(name); value != "" {
+				cmd.Env = append(cmd.Env, name+"="+value)
+			}
+		}
+		return cmd, &stderr
+	}
+	cmd, stderr := command(args[1:]...)
+	ts.Check(cmd.Start())
+	for deadline := time.Now().Add(time.Minute); steps() < first+2 || steps() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("no steps are done: %s", stderr)
+		}
+	}
+	second, refusal := command("train", "-o", folder, "--resume")
+	if err := second.Run(); second.ProcessState.ExitCode() != 2 || !strings.Contains(refusal.String(), fmt.Sprintf("--out %s: another run is using it, process %d;", folder, cmd.Process.Pid)) {
+		ts.Fatalf("a second run ended with %v: %s", err, refusal)
+	}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	ts.Check(cmd.Process.Signal(signals[args[0]]))
+	_ = cmd.Wait() // the exit code says it all
+	if code := cmd.ProcessState.ExitCode(); code != 130 || strings.Count(stderr.String(), "\ninterrupted after step ") != 1 || !strings.HasSuffix(stderr.String(), "\ngraft: interrupted\n") {
+		ts.Fatalf("SIG%s: exit code %d: %s", args[0], code, stderr)
 	}
 }
