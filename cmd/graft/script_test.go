@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +56,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "faultline": faultLine, "samenumbers": sameNumbers, "interrupted": interruptedBy},
+			"exits": exits, "faultline": faultLine, "samenumbers": sameNumbers, "interrupted": interruptedBy, "locked": lockedBy},
 	})
 }
 
@@ -115,50 +116,61 @@ func sameNumbers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interruptedBy runs graft, sends it a signal once two more steps are done, and checks that it saves, says so and exits with 130; while it
-// runs, a second run in its folder must be refused: interrupted SIGNAL ARGS.
+// interruptedBy runs graft, sends it a signal once two more steps are done, and checks that it saves, says so and exits with 130:
+// interrupted SIGNAL ARGS.
 func interruptedBy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: interrupted SIGNAL ARGS")
 	}
-	folder := args[slices.Index(args, "-o")+1]
+	metrics := ts.MkAbs(filepath.Join(args[slices.Index(args, "-o")+1], "metrics.jsonl"))
 	steps := func() int {
-		text, err := os.ReadFile(ts.MkAbs(filepath.Join(folder, "metrics.jsonl")))
+		text, err := os.ReadFile(metrics)
 		if err != nil {
 			return 0
 		}
 		return strings.Count(string(text), "grad_norm")
 	}
 	first := steps()
-	command := func(args ...string) (*exec.Cmd, *strings.Builder) {
-		path, err := exec.LookPath("graft")
-		ts.Check(err)
-		cmd := exec.Command(path, args...)
-		var stderr strings.Builder
-		cmd.Dir, cmd.Stderr = ts.Getenv("WORK"), &stderr
-		// The script's variables alone: others, such as OPENBLAS_CORETYPE, would choose other kernels than the script's own runs have.
-		for _, name := range []string{"PATH", "HOME", "TMPDIR", "GRAFT_LIB", "GRAFT_BLAS", "GOCOVERDIR"} {
-			if value := ts.Getenv(name); value != "" {
-				cmd.Env = append(cmd.Env, name+"="+value)
-			}
+	path, err := exec.LookPath("graft")
+	ts.Check(err)
+	cmd := exec.Command(path, args[1:]...)
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stderr = ts.Getenv("WORK"), &stderr
+	// The script's variables alone: others, such as OPENBLAS_CORETYPE, would choose other kernels than the script's own runs have.
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GRAFT_LIB", "GRAFT_BLAS", "GOCOVERDIR"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
 		}
-		return cmd, &stderr
 	}
-	cmd, stderr := command(args[1:]...)
 	ts.Check(cmd.Start())
-	for deadline := time.Now().Add(time.Minute); steps() < first+2 || steps() == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); steps() < first+2; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("no steps are done: %s", stderr)
+			_ = cmd.Process.Kill()
+			ts.Fatalf("no steps are done: %s", &stderr)
 		}
-	}
-	second, refusal := command("train", "-o", folder, "--resume")
-	if err := second.Run(); second.ProcessState.ExitCode() != 2 || !strings.Contains(refusal.String(), fmt.Sprintf("--out %s: another run is using it, process %d;", folder, cmd.Process.Pid)) {
-		ts.Fatalf("a second run ended with %v: %s", err, refusal)
 	}
 	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	ts.Check(cmd.Process.Signal(signals[args[0]]))
 	_ = cmd.Wait() // the exit code says it all
 	if code := cmd.ProcessState.ExitCode(); code != 130 || strings.Count(stderr.String(), "\ninterrupted after step ") != 1 || !strings.HasSuffix(stderr.String(), "\ngraft: interrupted\n") {
-		ts.Fatalf("SIG%s: exit code %d: %s", args[0], code, stderr)
+		ts.Fatalf("SIG%s: exit code %d: %s", args[0], code, &stderr)
 	}
+}
+
+// lockedBy holds the lock of a run folder, as a run of this process would, while it runs a command that must be refused with exit code 2 and
+// the number of the process: locked RUN COMMAND ARGS.
+func lockedBy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: locked RUN COMMAND ARGS")
+	}
+	lock := flock.New(ts.MkAbs(filepath.Join(args[0], "run.lock")))
+	ok, err := lock.TryLock()
+	ts.Check(err)
+	if !ok {
+		ts.Fatalf("%s is locked", args[0])
+	}
+	defer func() { ts.Check(lock.Unlock()) }()
+	ts.Check(os.WriteFile(lock.Path(), []byte(strconv.Itoa(os.Getpid())), 0o600))
+	exits(ts, false, append([]string{"2"}, args[1:]...))
+	faultLine(ts, false, []string{fmt.Sprintf("--out %s: another run is using it, process %d; wait until it has ended", regexp.QuoteMeta(args[0]), os.Getpid())})
 }
