@@ -3,13 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: each file is a session at the command line. MODEL is a small Llama with a tokenizer
-// of bytes; the condition [lib] holds where the native library is installed.
+// of bytes, QUANTIZED a random one without a tokenizer; the condition [lib] holds where the native library is installed.
 func TestScripts(t *testing.T) {
 	model, err := filepath.Abs("../../peft/train/testdata/peft20/base.gguf")
 	require.NoError(t, err)
@@ -37,6 +42,11 @@ func TestScripts(t *testing.T) {
 			if len(blas) > 0 {
 				env.Setenv("GRAFT_BLAS", blas[0].Path)
 			}
+			quantized := filepath.Join(env.WorkDir, "quantized.gguf")
+			env.Setenv("QUANTIZED", quantized)
+			if libErr == nil {
+				return randomModel(quantized, "q8_0", 64)
+			}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -45,7 +55,8 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faultline": faultLine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "faultline": faultLine, "samenumbers": sameNumbers, "interrupted": interruptedBy, "locked": lockedBy},
 	})
 }
 
@@ -86,4 +97,80 @@ func faultLine(ts *testscript.TestScript, neg bool, args []string) {
 	if len(lines[0]) >= 1500 {
 		ts.Fatalf("longer than 1,500 characters: %s", lines[0])
 	}
+}
+
+// sameNumbers checks that two run folders hold the same metrics, but for what the clock and the system say: samenumbers RUN RUN.
+func sameNumbers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: samenumbers RUN RUN")
+	}
+	var texts [2]string
+	for i, folder := range args {
+		for line := range strings.Lines(ts.ReadFile(filepath.Join(folder, "metrics.jsonl"))) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), `,"seconds"`)
+			texts[i] += line + "\n"
+		}
+	}
+	if texts[0] != texts[1] || texts[0] == "" {
+		ts.Fatalf("%s has other numbers than %s:\n%s\n%s", args[0], args[1], texts[0], texts[1])
+	}
+}
+
+// interruptedBy runs graft, sends it a signal once two more steps are done, and checks that it saves, says so and exits with 130:
+// interrupted SIGNAL ARGS.
+func interruptedBy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted SIGNAL ARGS")
+	}
+	metrics := ts.MkAbs(filepath.Join(args[slices.Index(args, "-o")+1], "metrics.jsonl"))
+	steps := func() int {
+		text, err := os.ReadFile(metrics)
+		if err != nil {
+			return 0
+		}
+		return strings.Count(string(text), "grad_norm")
+	}
+	first := steps()
+	path, err := exec.LookPath("graft")
+	ts.Check(err)
+	cmd := exec.Command(path, args[1:]...)
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stderr = ts.Getenv("WORK"), &stderr
+	// The script's variables alone: others, such as OPENBLAS_CORETYPE, would choose other kernels than the script's own runs have.
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GRAFT_LIB", "GRAFT_BLAS", "GOCOVERDIR"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	ts.Check(cmd.Start())
+	for deadline := time.Now().Add(time.Minute); steps() < first+2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = cmd.Process.Kill()
+			ts.Fatalf("no steps are done: %s", &stderr)
+		}
+	}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	ts.Check(cmd.Process.Signal(signals[args[0]]))
+	_ = cmd.Wait() // the exit code says it all
+	if code := cmd.ProcessState.ExitCode(); code != 130 || strings.Count(stderr.String(), "\ninterrupted after step ") != 1 || !strings.HasSuffix(stderr.String(), "\ngraft: interrupted\n") {
+		ts.Fatalf("SIG%s: exit code %d: %s", args[0], code, &stderr)
+	}
+}
+
+// lockedBy holds the lock of a run folder, as a run of this process would, while it runs a command that must be refused with exit code 2 and
+// the number of the process: locked RUN COMMAND ARGS.
+func lockedBy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: locked RUN COMMAND ARGS")
+	}
+	lock := flock.New(ts.MkAbs(filepath.Join(args[0], "run.lock")))
+	ok, err := lock.TryLock()
+	ts.Check(err)
+	if !ok {
+		ts.Fatalf("%s is locked", args[0])
+	}
+	defer func() { ts.Check(lock.Unlock()) }()
+	ts.Check(os.WriteFile(lock.Path(), []byte(strconv.Itoa(os.Getpid())), 0o600))
+	exits(ts, false, append([]string{"2"}, args[1:]...))
+	faultLine(ts, false, []string{fmt.Sprintf("--out %s: another run is using it, process %d; wait until it has ended", regexp.QuoteMeta(args[0]), os.Getpid())})
 }

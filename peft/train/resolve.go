@@ -57,7 +57,11 @@ func (r *Resolved) Example(colour bool) string {
 
 // LearningRate is the schedule of the run.
 func (r *Resolved) LearningRate() optim.Schedule {
-	return optim.Schedule{Kind: r.Schedule, Base: r.LR.Value, Warmup: r.WarmupSteps, Steps: r.TotalSteps}
+	base := r.LR.Value
+	if slices.Contains(r.Method, MethodFull) {
+		base = r.BaseLR.Value
+	}
+	return optim.Schedule{Kind: r.Schedule, Base: base, Warmup: r.WarmupSteps, Steps: r.TotalSteps}
 }
 
 // Resolve solves what is auto in c from the rows that were read and the length of context that the model was trained
@@ -115,21 +119,26 @@ func (r *Resolved) alpha() {
 	}
 }
 
-// rate chooses the learning rate by the method (CLI.md).
+// rate chooses the learning rate by the method (CLI.md): what is given holds, and a rate of --lr for weights of the base too.
 func (r *Resolved) rate() {
-	full := slices.Contains(r.Method, MethodFull)
-	if full && r.BaseLR.Given {
-		r.LR = r.BaseLR
+	auto := !r.LR.Given && !r.BaseLR.Given
+	if slices.Contains(r.Method, MethodFull) {
+		switch {
+		case r.BaseLR.Given:
+		case r.LR.Given:
+			r.BaseLR = r.LR
+		default:
+			r.BaseLR = Given(baseRate)
+		}
+		if !r.LR.Given {
+			r.LR = r.BaseLR
+		}
 	}
 	if !r.LR.Given {
 		r.LR = Given(loraRate)
-		if full {
-			r.LR = Given(baseRate)
-		}
-		r.because("lr %s: usual for the method %s", number(r.LR.Value), strings.Join(r.Method, ", "))
 	}
-	if full {
-		r.BaseLR = r.LR
+	if auto {
+		r.because("lr %s: usual for the method %s", number(r.LR.Value), strings.Join(r.Method, ", "))
 	}
 }
 

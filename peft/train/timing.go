@@ -12,16 +12,14 @@ import (
 // slowMicro is how long a micro-batch takes at most for a second one to be timed: the first also reads the weights from the disk.
 const slowMicro = 20 * time.Second
 
-// estimate times micro-batches of the first step, without applying them, and says how long the run will take.
+// estimate times micro-batches of the first step, without applying them, and says how long the run will take. An interrupted run says
+// nothing; the loop ends it.
 func (j *job) estimate(ctx context.Context, note func(format string, a ...any)) error {
 	var x data.Batch
 	fit := func(longest int) int { return int(j.trainer.inputs.fit(longest).T) }
 	rate := func(plan *data.Plan, graph func(*inputs) (*lossGraph, error)) (perSecond float64, err error) {
 		var took time.Duration
 		for try := range 2 {
-			if err := ctx.Err(); err != nil {
-				return 0, err
-			}
 			plan.Fill(1, try%plan.Micro(1), &x)
 			start := time.Now()
 			if _, err := j.trainer.run(&x, graph); err != nil {
@@ -32,6 +30,9 @@ func (j *job) estimate(ctx context.Context, note func(format string, a ...any)) 
 			}
 		}
 		return float64(x.B*fit(x.Longest)) / took.Seconds(), nil
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	perSecond, err := rate(j.Plan, j.trainer.accumulator)
 	if err != nil {
