@@ -16,6 +16,16 @@ type Site struct {
 	Module  *nn.Module // the place to put the wrapper
 }
 
+// BaseTensor is a tensor of a base model that may be trained.
+type BaseTensor struct {
+	Name   string                    // GGUF name: "blk.0.attn_q.weight"
+	Ne     []int64                   // ne0 first
+	Block  int                       // number of the block, from 0; -1 outside of the blocks
+	Matrix bool                      // two dimensions: no norm and no bias
+	Places []**ggml.Tensor           // the fields of the model that hold it: two where the output is tied
+	Values func(dst []float32) error // reads its values from the model's file, converted to F32
+}
+
 // Spec is a tensor that will be trained.
 type Spec struct {
 	Name   string

@@ -20,6 +20,8 @@ type Model struct {
 	Blk        []*Block
 	OutputNorm nn.RMSNorm
 	Output     *ggml.Tensor // [embd, vocab]; token_embd where tied
+
+	places map[string][]**ggml.Tensor // where each tensor of the base stands, by GGUF name
 }
 
 // Block is one transformer block. Each linear layer is a Module, so that a method can wrap it.
@@ -59,11 +61,19 @@ func New(be *ggml.Backend, f *gguf.File) (*Model, error) {
 	if m.Tied {
 		m.Output = m.TokenEmbd
 	}
+	m.places = map[string][]**ggml.Tensor{"token_embd.weight": {&m.TokenEmbd}, "output_norm.weight": {&m.OutputNorm.Gain}, "output.weight": {&m.Output}}
+	if m.Tied {
+		m.places["token_embd.weight"] = []**ggml.Tensor{&m.TokenEmbd, &m.Output}
+	}
 	for l := range c.Blocks {
 		b := &Block{AttnNorm: nn.RMSNorm{Gain: w.Get(BlockTensor(l, "attn_norm")), Eps: c.NormEps},
 			FFNNorm: nn.RMSNorm{Gain: w.Get(BlockTensor(l, "ffn_norm")), Eps: c.NormEps}}
+		m.places[BlockTensor(l, "attn_norm")], m.places[BlockTensor(l, "ffn_norm")] = []**ggml.Tensor{&b.AttnNorm.Gain}, []**ggml.Tensor{&b.FFNNorm.Gain}
 		for _, name := range linears {
-			*b.Linear(name) = &nn.Linear{W: w.Get(BlockTensor(l, name)), B: w.Get(fmt.Sprintf("blk.%d.%s.bias", l, name))}
+			bias := fmt.Sprintf("blk.%d.%s.bias", l, name)
+			linear := &nn.Linear{W: w.Get(BlockTensor(l, name)), B: w.Get(bias)}
+			*b.Linear(name) = linear
+			m.places[BlockTensor(l, name)], m.places[bias] = []**ggml.Tensor{&linear.W}, []**ggml.Tensor{&linear.B}
 		}
 		m.Blk = append(m.Blk, b)
 	}

@@ -3,6 +3,7 @@ package llama
 import (
 	"fmt"
 
+	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/peft"
 )
 
@@ -16,4 +17,24 @@ func (m *Model) Sites() []peft.Site {
 		}
 	}
 	return sites
+}
+
+// BaseTensors lists the tensors of the base that can be trained, in the order of the forward pass: all but the factors of the
+// rotary embedding, which are constants of the architecture.
+func (m *Model) BaseTensors() []peft.BaseTensor {
+	var all []peft.BaseTensor
+	for _, s := range m.specs() {
+		info, ok := m.File.Tensor(s.name)
+		places := m.places[s.name]
+		if !ok || len(places) == 0 {
+			continue
+		}
+		block := -1
+		if n, err := fmt.Sscanf(s.name, "blk.%d.", &block); n != 1 || err != nil {
+			block = -1
+		}
+		all = append(all, peft.BaseTensor{Name: s.name, Ne: info.Ne, Block: block, Matrix: len(info.Ne) > 1, Places: places,
+			Values: func(dst []float32) error { return ggml.Dequantize(info.Type, m.File.Data(info), dst) }})
+	}
+	return all
 }

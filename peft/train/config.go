@@ -27,7 +27,7 @@ type Config struct {
 	SkipBad   bool     `yaml:"skip-bad" help:"count bad rows and go on, instead of stopping at the first"`
 	AppendEOS bool     `yaml:"append-eos" help:"end every text row with the end-of-sequence token"`
 
-	Method  []string `yaml:"method" help:"how to fine-tune: lora"`
+	Method  []string `yaml:"method" help:"how to fine-tune: lora, or full for every weight of the base"`
 	Rank    int      `yaml:"rank" basic:"true" help:"rank of the LoRA matrices"`
 	Alpha   Auto     `yaml:"alpha" auto:"2 × rank" basic:"true" help:"LoRA's scale is alpha/rank"`
 	Targets []string `yaml:"targets" basic:"true" help:"matrices that get a LoRA: attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down or all-linear"`
@@ -43,7 +43,8 @@ type Config struct {
 	Steps      int     `yaml:"steps" alias:"max-steps,iters" basic:"true" help:"optimizer steps; wins over --epochs; 0 = off"`
 	EvalEvery  Auto    `yaml:"eval-every" auto:"each epoch" help:"optimizer steps between evaluations"`
 	Optimizer  string  `yaml:"optimizer" help:"optimizer: adamw"`
-	LR         float64 `yaml:"lr" alias:"learning-rate" basic:"true" help:"highest learning rate"`
+	LR         Auto    `yaml:"lr" alias:"learning-rate" auto:"2e-4 for lora, 2e-5 for full" basic:"true" help:"highest learning rate"`
+	BaseLR     Auto    `yaml:"base-lr" auto:"as lr where that is given, else 2e-5; unused by lora" help:"highest learning rate of weights of the base"`
 	Schedule   string  `yaml:"schedule" help:"learning rate over the run: cosine, linear or constant"`
 	Warmup     float64 `yaml:"warmup" help:"warm-up; below 1 a fraction of the steps, else steps"`
 	Decay      float64 `yaml:"weight-decay" help:"decoupled weight decay of the matrices"`
@@ -62,7 +63,7 @@ func DefaultConfig() Config {
 		Format: data.FormatAuto,
 		Method: []string{"lora"}, Rank: 8, Targets: []string{AllLinear}, Layers: "all",
 		Shuffle: true, Epochs: 3,
-		Optimizer: "adamw", LR: 2e-4, Schedule: optim.Cosine, Warmup: 0.03,
+		Optimizer: "adamw", Schedule: optim.Cosine, Warmup: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
 		Seed: 42, Device: "auto",
 	}

@@ -34,11 +34,11 @@ func TestValidate(t *testing.T) {
 		{"a target with a slip", func(c *Config) { c.Targets = []string{"atn_q"} }, `"atn_q" is no matrix that LoRA can be put on; did you mean attn_q?`},
 		{"an unknown target", func(c *Config) { c.Targets = []string{"embeddings"} }, "choose from attn_q"},
 		{"no target", func(c *Config) { c.Targets = nil }, "--targets: no matrix to train"},
-		{"a method that is not built", func(c *Config) { c.Method = []string{"bottleneck"} }, "--method bottleneck: not built; give lora"},
+		{"a method that is not built", func(c *Config) { c.Method = []string{"bottleneck"} }, "--method bottleneck: not built; give lora, full"},
 		{"layers", func(c *Config) { c.Layers = "first:2" }, "--lora-layers first:2"},
 		{"layers backwards", func(c *Config) { c.Layers = "3-1" }, "runs backwards"},
 		{"a schedule with a slip", func(c *Config) { c.Schedule = "cosin" }, "did you mean cosine?"},
-		{"lr 0", func(c *Config) { c.LR = 0 }, "--lr 0: not above 0"},
+		{"lr 0", func(c *Config) { c.LR = Given(0) }, "--lr 0: not above 0"},
 		{"warm-up of one and a half", func(c *Config) { c.Warmup = 1.5 }, "--warmup 1.5"},
 		{"beta2 of 1", func(c *Config) { c.Beta2 = 1 }, "--beta2 1"},
 		{"a negative clip", func(c *Config) { c.Clip = -1 }, "--clip -1"},
@@ -62,7 +62,7 @@ func TestValidate(t *testing.T) {
 	}
 	t.Run("all faults at once", func(t *testing.T) {
 		c := valid()
-		c.Rank, c.LR, c.Targets = 0, -1, []string{"x"}
+		c.Rank, c.LR, c.Targets = 0, Given(-1), []string{"x"}
 		err := c.Validate()
 		require.Len(t, err.(Faults), 3)
 		for _, flag := range []string{"--rank 0", "--lr -1", "--targets x"} {
@@ -149,7 +149,7 @@ func TestParseSettings(t *testing.T) {
 		{"a comment alone", "# nothing\n", func(*Config) {}},
 		{"one value", "rank: 4", func(c *Config) { c.Rank = 4 }},
 		{"kinds", "model: a.gguf\nlr: 1e-3\nctx: auto\nbatch-size: 2\npacking: false\n", func(c *Config) {
-			c.Model, c.LR, c.Batch, c.Packing = "a.gguf", 1e-3, Given(2), Given(0)
+			c.Model, c.LR, c.Batch, c.Packing = "a.gguf", Given(1e-3), Given(2), Given(0)
 		}},
 		{"lists", "data: [a, b]\ntargets:\n  - attn_q\n  - attn_v\n", func(c *Config) {
 			c.Data, c.Targets = []string{"a", "b"}, []string{"attn_q", "attn_v"}
@@ -157,7 +157,7 @@ func TestParseSettings(t *testing.T) {
 		{"a list as one text", "data: a,b\ntargets: attn_q, attn_v\n", func(c *Config) {
 			c.Data, c.Targets = []string{"a,b"}, []string{"attn_q", "attn_v"}
 		}},
-		{"other names and underscores", "max_steps: 5\nlearning_rate: 0.1\n", func(c *Config) { c.Steps, c.LR = 5, 0.1 }},
+		{"other names and underscores", "max_steps: 5\nlearning_rate: 0.1\n", func(c *Config) { c.Steps, c.LR = 5, Given(0.1) }},
 		{"null is the default", "rank:\nalpha: null\n", func(*Config) {}},
 		{"a name that looks like a number", "model: \"007\"\nlora-layers: 3\n", func(c *Config) { c.Model, c.Layers = "007", "3" }},
 		{"off and capitals", "steps: off\ndevice: CPU\n", func(c *Config) { c.Device = "cpu" }},
@@ -197,7 +197,7 @@ func TestYAML(t *testing.T) {
 	c := valid()
 	c.Data = []string{"a, b.jsonl", "ü: #\n\"'.txt"}
 	c.Model, c.Fields = "yes", []string{"text=story"}
-	c.LR, c.Ctx, c.Packing, c.Split = 1.0/3, Given(512), Given(1), Given(10.0/300)
+	c.LR, c.Ctx, c.Packing, c.Split = Given(1.0/3), Given(512), Given(1), Given(10.0/300)
 	c.Seed = 1<<64 - 1
 	text, err := c.YAML()
 	require.NoError(t, err)

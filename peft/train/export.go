@@ -8,11 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/ggml/gguf"
 	"github.com/graft-go/graft/peft"
-	"github.com/graft-go/graft/peft/llama"
-	"github.com/graft-go/graft/peft/lora"
 )
 
 // readRecord reads run.json of a run folder.
@@ -73,53 +70,33 @@ type Exported struct {
 
 // ExportLoRA writes the adapter of a run folder or file as a LoRA GGUF to out, checked against its base model.
 func ExportLoRA(from, model, out string, overwrite bool) (*Exported, error) {
-	if _, err := os.Lstat(out); err == nil && !overwrite {
-		return nil, &peft.InputError{What: "export", Where: "--out " + out, Why: "exists", Do: "give another name, or --overwrite"}
-	}
-	if err := checkWritable(filepath.Dir(filepath.Clean(out))); err != nil {
-		return nil, &peft.InputError{What: "export", Where: "--out " + out, Why: reason(err), Do: "give a folder that can be written"}
-	}
-	path, err := AdapterPath(from)
+	e, err := openExport(from, model, out, overwrite)
 	if err != nil {
 		return nil, err
 	}
-	if model == "" {
-		if model, err = BaseOf(from); err != nil {
-			return nil, err
-		}
+	defer e.Close()
+	if e.tuned.base != nil || e.tuned.lora == nil {
+		return nil, &peft.InputError{What: "export", Where: "--to lora", Why: fmt.Sprintf("%s holds %d trained tensors of the base, which are no LoRA", from, len(e.tuned.base.Tensors)),
+			Do: "give --to merged for a complete GGUF"}
 	}
-	if model == "" {
-		return nil, &peft.InputError{What: "export", Where: "--model", Why: "the base model of an adapter file is not known", Do: "give it: -m base.gguf"}
-	}
-	file, err := lora.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	be, err := ggml.NewCPU(ggml.CPUOptions{Threads: 1, NoBLAS: true})
-	if err != nil {
-		return nil, err
-	}
-	defer be.Close()
-	m, err := llama.Open(be, model)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	a, err := file.Adapter(m.Sites())
-	if err != nil {
-		return nil, err
-	}
-	params, err := peft.NewParams(be, a.Specs(), false)
-	if err != nil {
-		return nil, err
-	}
-	defer params.Close()
-	a.Attach(params)
-	if err := file.Fill(a); err != nil {
-		return nil, err
-	}
-	if err := a.Save(out, "llama", baseName(m.File)); err != nil {
+	a := e.tuned.lora
+	if err := a.Save(out, "llama", baseName(e.model.File)); err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	return &Exported{Base: model, Kinds: a.Kinds(), Pairs: len(a.Pairs), Alpha: a.Pairs[0].Alpha}, nil
+	return &Exported{Base: e.base, Kinds: a.Kinds(), Pairs: len(a.Pairs), Alpha: a.Pairs[0].Alpha}, nil
+}
+
+// checkExportPath refuses a file that exists or cannot be written.
+func checkExportPath(out string, overwrite bool) error {
+	info, err := os.Lstat(out)
+	switch {
+	case err == nil && info.IsDir():
+		return &peft.InputError{What: "export", Where: "--out " + out, Why: "is a folder", Do: "give the name of a file"}
+	case err == nil && !overwrite:
+		return &peft.InputError{What: "export", Where: "--out " + out, Why: "exists", Do: "give another name, or --overwrite"}
+	}
+	if err := checkWritable(filepath.Dir(filepath.Clean(out))); err != nil {
+		return &peft.InputError{What: "export", Where: "--out " + out, Why: reason(err), Do: "give a folder that can be written"}
+	}
+	return nil
 }

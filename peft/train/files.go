@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -68,16 +67,18 @@ func fileHash(path string) (string, error) {
 func AdapterPath(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", &peft.InputError{What: "adapter", Where: path, Why: reason(err), Do: "give a LoRA GGUF or a run folder"}
+		return "", &peft.InputError{What: "adapter", Where: path, Why: reason(err), Do: "give an adapter file or a run folder"}
 	}
 	if !info.IsDir() {
 		return path, nil
 	}
-	file := filepath.Join(path, AdapterFile)
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return "", &peft.InputError{What: "adapter", Where: path, Why: "no " + AdapterFile + " in this folder", Do: "give the folder of a run that has ended, or a LoRA GGUF"}
+	for _, name := range []string{AdapterFile, GraftFile} {
+		file := filepath.Join(path, name)
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		}
 	}
-	return file, nil
+	return "", &peft.InputError{What: "adapter", Where: path, Why: "no " + AdapterFile + " in this folder", Do: "give the folder of a run that has ended, or an adapter file"}
 }
 
 // Version is the version of graft that the Go toolchain recorded.

@@ -14,8 +14,11 @@ import (
 	"github.com/graft-go/graft/peft"
 )
 
-// AdapterFile is the name of the LoRA GGUF in a run folder.
-const AdapterFile = "adapter.gguf"
+// Names of the adapter in a run folder: a LoRA GGUF, or graft's own format for what that cannot hold.
+const (
+	AdapterFile = "adapter.gguf"
+	GraftFile   = "adapter.graft.gguf"
+)
 
 // output is what a run writes and remembers on the way.
 type output struct {
@@ -77,7 +80,7 @@ func (j *job) create(o Options) (*output, error) {
 		return nil, err
 	}
 	out.record = &record{Graft: graftVersion(), CommandLine: os.Args, Started: time.Now(), State: "running", Model: j.Model, Data: hashes,
-		GGML: version + " " + commit, Library: library, Device: "cpu", Threads: j.backend.Threads, BLAS: "none", Parameters: j.params.Count()}
+		GGML: version + " " + commit, Library: library, Device: "cpu", Threads: j.backend.Threads, BLAS: "none", Parameters: j.tuned.params.Count()}
 	if b := j.backend.BLAS; b != nil {
 		out.record.BLAS = b.Name + " (" + b.Found.Path + ")"
 	}
@@ -169,9 +172,15 @@ func (out *output) note(format string, a ...any) {
 func (out *output) finishRecord(state string) error {
 	now := time.Now()
 	out.record.Ended, out.record.State = &now, state
-	out.record.ModelSHA256 = <-out.hash
-	out.hash <- out.record.ModelSHA256
+	out.record.ModelSHA256 = out.modelHash()
 	return out.writeRecord()
+}
+
+// modelHash waits for the hash of the base model's tensors.
+func (out *output) modelHash() string {
+	sum := <-out.hash
+	out.hash <- sum
+	return sum
 }
 
 func (out *output) writeRecord() error {
@@ -184,8 +193,7 @@ func (out *output) writeRecord() error {
 
 // Close closes the files; the hash is waited for, since it reads the model's mapping.
 func (out *output) Close() {
-	sum := <-out.hash
-	out.hash <- sum
+	out.modelHash()
 	out.metrics.Close()
 	out.memory.Close()
 }

@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/graft-go/graft/peft"
 	"github.com/graft-go/graft/peft/data"
@@ -16,6 +18,8 @@ const (
 	stepSequences  = 8    // sequences an optimizer step
 	microTokens    = 2048 // tokens a micro-batch, where a step's sequences are split
 	packSteps      = 200  // optimizer steps that must remain for packing
+	loraRate       = 2e-4 // learning rate of a LoRA
+	baseRate       = 2e-5 // and of weights of the base
 	fewSteps       = 50   // below this many steps a run is warned about
 	mostTotalSteps = 1 << 31
 )
@@ -36,7 +40,7 @@ type Resolved struct {
 
 // LearningRate is the schedule of the run.
 func (r *Resolved) LearningRate() optim.Schedule {
-	return optim.Schedule{Kind: r.Schedule, Base: r.LR, Warmup: r.WarmupSteps, Steps: r.TotalSteps}
+	return optim.Schedule{Kind: r.Schedule, Base: r.LR.Value, Warmup: r.WarmupSteps, Steps: r.TotalSteps}
 }
 
 // Resolve solves what is auto in c from the rows that were read and the length of context that the model was trained
@@ -44,6 +48,7 @@ func (r *Resolved) LearningRate() optim.Schedule {
 func Resolve(c Config, set, valid *data.Set, modelCtx int) (*Resolved, error) {
 	r := &Resolved{Config: c, TrainSet: set, ValidSet: valid}
 	r.alpha()
+	r.rate()
 	r.context(modelCtx)
 	ctx := r.Ctx.Int()
 	if err := set.Cut(ctx); err != nil {
@@ -80,9 +85,27 @@ func (r *Resolved) warn(format string, a ...any) {
 }
 
 func (r *Resolved) alpha() {
-	if !r.Alpha.Given {
+	if !r.Alpha.Given && slices.Contains(r.Method, MethodLoRA) {
 		r.Alpha = Given(r.AlphaValue())
 		r.because("alpha %s: 2 × rank", number(r.Alpha.Value))
+	}
+}
+
+// rate chooses the learning rate by the method (CLI.md).
+func (r *Resolved) rate() {
+	full := slices.Contains(r.Method, MethodFull)
+	if full && r.BaseLR.Given {
+		r.LR = r.BaseLR
+	}
+	if !r.LR.Given {
+		r.LR = Given(loraRate)
+		if full {
+			r.LR = Given(baseRate)
+		}
+		r.because("lr %s: usual for the method %s", number(r.LR.Value), strings.Join(r.Method, ", "))
+	}
+	if full {
+		r.BaseLR = r.LR
 	}
 }
 

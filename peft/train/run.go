@@ -12,9 +12,9 @@ import (
 	"github.com/graft-go/graft/ggml/gguf"
 	"github.com/graft-go/graft/ggml/vocab"
 	"github.com/graft-go/graft/peft"
+	"github.com/graft-go/graft/peft/adapter"
 	"github.com/graft-go/graft/peft/data"
 	"github.com/graft-go/graft/peft/llama"
-	"github.com/graft-go/graft/peft/lora"
 	"github.com/graft-go/graft/peft/optim"
 )
 
@@ -23,8 +23,7 @@ type job struct {
 	*Resolved
 	backend *ggml.Backend
 	model   *llama.Model
-	adapter *lora.Adapter
-	params  *peft.Params
+	tuned   *tuned
 	trainer *trainer
 	folder  *RunFolder
 }
@@ -90,11 +89,16 @@ func (j *job) load(ctx context.Context, c Config) error {
 		return err
 	}
 	owned = true
-	if err := j.attach(); err != nil {
+	if j.tuned, err = newTuned(j.backend, j.model, &j.Config); err != nil {
 		return err
 	}
+	if j.Init != "" {
+		if err := j.tuned.startFrom(j.Init); err != nil {
+			return err
+		}
+	}
 	t := j.longest()
-	j.trainer, err = newTrainer(j.backend, j.model, j.params, j.Batch.Int(), t, j.Packing.On(),
+	j.trainer, err = newTrainer(j.backend, j.model, j.tuned.params, j.Batch.Int(), t, j.Packing.On(),
 		optim.AdamWConfig{Beta1: j.Beta1, Beta2: j.Beta2, Eps: j.Eps, Decay: j.Decay, Clip: j.Clip})
 	return err
 }
@@ -131,39 +135,6 @@ func openVocab(file *gguf.File) (*vocab.Vocab, error) {
 		return nil, &peft.InputError{What: "model", Where: file.Path, Why: fmt.Sprintf("its tokenizer has %d tokens, its embedding %d rows", n, rows), Do: "give a whole model"}
 	}
 	return v, nil
-}
-
-// attach puts the LoRA on the model and gives it its start.
-func (j *job) attach() (err error) {
-	layers, err := j.LoRALayers(int(j.model.Blocks))
-	if err != nil {
-		return err
-	}
-	blocks := map[int]bool{}
-	for _, l := range layers {
-		blocks[l] = true
-	}
-	j.adapter, err = lora.New(j.model.Sites(), lora.Config{Rank: int64(j.Rank), Alpha: j.AlphaValue(), Targets: j.TargetNames(), Blocks: blocks})
-	if err != nil {
-		return err
-	}
-	if j.params, err = peft.NewParams(j.backend, j.adapter.Specs(), true); err != nil {
-		return err
-	}
-	j.adapter.Attach(j.params)
-	j.adapter.Init(j.Seed)
-	if j.Init == "" {
-		return nil
-	}
-	path, err := AdapterPath(j.Init)
-	if err != nil {
-		return err
-	}
-	file, err := lora.Open(path)
-	if err != nil {
-		return err
-	}
-	return file.Fill(j.adapter)
 }
 
 // longest is the most tokens a sequence of this run can have: with packing the whole of ctx.
@@ -230,14 +201,14 @@ func (j *job) evaluate(ctx context.Context, out *output, step int, x *data.Batch
 	if err != nil {
 		return err
 	}
-	return out.eval(newEval(step, loss), j.params)
+	return out.eval(newEval(step, loss), j.tuned.params)
 }
 
 // finish saves the best adapter, or the last where nothing was validated.
 func (j *job) finish(out *output) (*Result, error) {
-	out.restoreBest(j.params)
-	path := filepath.Join(j.folder.Path, AdapterFile)
-	if err := j.adapter.Save(path, "llama", baseName(j.model.File)); err != nil {
+	out.restoreBest(j.tuned.params)
+	path, err := j.save(j.folder.Path, out)
+	if err != nil {
 		return nil, err
 	}
 	if err := out.finishRecord("done"); err != nil {
@@ -252,12 +223,21 @@ func (j *job) stopped(cause error, out *output, step int) error {
 	if errors.As(cause, &abort) || step == 0 {
 		return errors.Join(cause, out.finishRecord("stopped"))
 	}
-	path := filepath.Join(j.folder.Path, AdapterFile)
-	if err := j.adapter.Save(path, "llama", baseName(j.model.File)); err != nil {
+	path, err := j.save(j.folder.Path, out)
+	if err != nil {
 		return errors.Join(cause, err)
 	}
 	out.note("stopped after step %d; the adapter as it was then is in %s", step, path)
 	return errors.Join(cause, out.finishRecord("stopped"))
+}
+
+// save writes the adapter as it is now into a folder and returns its path.
+func (j *job) save(folder string, out *output) (string, error) {
+	settings, err := j.Config.YAML()
+	if err != nil {
+		return "", err
+	}
+	return j.tuned.save(folder, adapter.Header{Architecture: "llama", Settings: string(settings), BaseSHA256: out.modelHash(), BaseName: baseName(j.model.File)})
 }
 
 // baseName is what the base model calls itself.
@@ -273,8 +253,8 @@ func (j *job) Close() {
 	if j.trainer != nil {
 		j.trainer.Close()
 	}
-	if j.params != nil {
-		j.params.Close()
+	if j.tuned != nil {
+		j.tuned.Close()
 	}
 	j.model.Close()
 	j.backend.Close()

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,13 +13,12 @@ import (
 	"github.com/graft-go/graft/peft"
 	"github.com/graft-go/graft/peft/data"
 	"github.com/graft-go/graft/peft/llama"
-	"github.com/graft-go/graft/peft/lora"
 )
 
 // SessionOptions choose what a Session opens.
 type SessionOptions struct {
 	Model    string
-	Adapters []string // LoRA GGUFs or run folders, each with "=scale" behind it where its weight is not 1
+	Adapters []string // adapter files or run folders, each with "=scale" behind it where its weight is not 1
 	Threads  int      // 0 = the processors this process may use
 }
 
@@ -28,7 +28,7 @@ type Session struct {
 	Vocab *vocab.Vocab // nil where the file has no tokenizer
 
 	backend *ggml.Backend
-	params  []*peft.Params
+	tuned   []*tuned
 }
 
 // OpenSession opens the model, its tokenizer and the adapters.
@@ -77,27 +77,12 @@ func (s *Session) attach(name string) error {
 	if path, err = AdapterPath(path); err != nil {
 		return err
 	}
-	file, err := lora.Open(path)
+	t, err := openTuned(s.backend, s.Model, path, s.Model.File.SHA256)
 	if err != nil {
 		return err
 	}
-	a, err := file.Adapter(s.Model.Sites())
-	if err != nil {
-		return err
-	}
-	params, err := peft.NewParams(s.backend, a.Specs(), false)
-	if err != nil {
-		return err
-	}
-	s.params = append(s.params, params)
-	a.Attach(params)
-	if err := file.Fill(a); err != nil {
-		return err
-	}
-	for _, p := range a.Pairs {
-		p.Alpha *= scale
-	}
-	return nil
+	s.tuned = append(s.tuned, t)
+	return t.weigh(scale)
 }
 
 // adapterScale splits "a.gguf=0.7"; a name without a number behind an equals sign has the scale 1.
@@ -180,8 +165,8 @@ func (s *Session) tokenizer() data.Tokenizer {
 
 // Close frees everything. It may be called twice.
 func (s *Session) Close() {
-	for _, p := range s.params {
-		p.Close()
+	for _, t := range slices.Backward(s.tuned) {
+		t.Close()
 	}
 	if s.Vocab != nil {
 		s.Vocab.Close()

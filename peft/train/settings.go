@@ -62,7 +62,7 @@ func kindOf(f reflect.StructField) string {
 	switch f.Tag.Get("yaml") {
 	case "packing":
 		return "auto switch"
-	case "valid-split", "alpha":
+	case "valid-split", "alpha", "lr", "base-lr":
 		return "auto number"
 	default:
 		return "auto int"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/ggml/grad"
@@ -74,15 +75,20 @@ func (tr *trainer) accumulator(in *inputs) (*lossGraph, error) {
 	var err error
 	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor {
 		h := tr.model.Forward(g, &in.Inputs)
-		var dh *ggml.Tensor
-		l.loss, dh, _ = tr.head(in, true).Loss(g, h)
-		roots := []*ggml.Tensor{l.loss}
+		head := tr.head(in)
+		head.NeedDH, head.NeedDW = true, tr.trains(tr.model.Output)
+		var dh, dw *ggml.Tensor
+		l.loss, dh, dw = head.Loss(g, h)
+		roots, from := []*ggml.Tensor{l.loss}, []grad.Root{{Y: h, DY: dh}}
+		if dw != nil {
+			from = append(from, grad.Root{Y: tr.model.Output, DY: dw})
+		}
 		leaves := make([]*ggml.Tensor, len(tr.params.List))
 		sums := map[*ggml.Tensor]*ggml.Tensor{}
 		for i, p := range tr.params.List {
 			leaves[i], sums[p.W] = p.W, p.G
 		}
-		grad.Backward(g, []grad.Root{{Y: h, DY: dh}}, leaves, func(leaf, dy *ggml.Tensor) {
+		grad.Backward(g, from, leaves, func(leaf, dy *ggml.Tensor) {
 			if dy != nil {
 				roots = append(roots, g.AddInplace(sums[leaf], dy))
 			}
@@ -104,7 +110,7 @@ func (tr *trainer) evaluator(in *inputs) (*lossGraph, error) {
 	l := &lossGraph{}
 	var err error
 	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor {
-		l.loss, _, _ = tr.head(in, false).Loss(g, tr.model.Forward(g, &in.Inputs))
+		l.loss, _, _ = tr.head(in).Loss(g, tr.model.Forward(g, &in.Inputs))
 		return []*ggml.Tensor{l.loss}
 	})
 	if err != nil {
@@ -114,8 +120,13 @@ func (tr *trainer) evaluator(in *inputs) (*lossGraph, error) {
 	return l, nil
 }
 
-func (tr *trainer) head(in *inputs, gradient bool) *llama.Head {
-	return &llama.Head{W: tr.model.Output, Targets: in.targets, Weights: in.weights, One: tr.inputs.one, NeedDH: gradient}
+func (tr *trainer) head(in *inputs) *llama.Head {
+	return &llama.Head{W: tr.model.Output, Targets: in.targets, Weights: in.weights, One: tr.inputs.one}
+}
+
+// trains tells whether a tensor is one of the parameters.
+func (tr *trainer) trains(t *ggml.Tensor) bool {
+	return slices.ContainsFunc(tr.params.List, func(p *peft.Param) bool { return p.W == t })
 }
 
 // run computes one graph for a micro-batch and returns the sum of its loss over the label tokens.

@@ -77,7 +77,7 @@ func TestStockAgrees(t *testing.T) {
 	base, rows := shared(t, "models/stories260K.gguf"), shared(t, "data/tinyshakespeare/train.txt")
 	test := shared(t, "data/tinystories/test.jsonl")
 	c := DefaultConfig()
-	c.Model, c.Data, c.Out, c.Steps, c.LR = base, []string{rows}, filepath.Join(t.TempDir(), "run"), 25, 1e-3
+	c.Model, c.Data, c.Out, c.Steps, c.LR = base, []string{rows}, filepath.Join(t.TempDir(), "run"), 25, Given(1e-3)
 	c.Ctx, c.Batch, c.Accum = Given(128), Given(8), Given(1)
 	result, err := Run(context.Background(), c, Options{})
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestEveryType(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			c := DefaultConfig()
 			c.Model, c.Data, c.Out = filepath.Join(dir, kind+".gguf"), []string{rows}, filepath.Join(dir, kind)
-			c.Steps, c.LR, c.Batch, c.Accum = 12, 1e-2, Given(8), Given(1)
+			c.Steps, c.LR, c.Batch, c.Accum = 12, Given(1e-2), Given(8), Given(1)
 			require.NoError(t, llama.WriteRandom(c.Model, shape, kind, 7))
 			var losses []float64
 			_, err := Run(context.Background(), c, Options{OnStep: func(m Metrics) { losses = append(losses, m.Loss) }})

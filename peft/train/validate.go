@@ -106,9 +106,10 @@ const (
 func (k *checker) method() {
 	c := k.c
 	for _, m := range c.Method {
-		k.oneOf("method", m, []string{"lora"})
+		k.oneOf("method", m, methods())
 	}
-	k.need(len(c.Method) > 0, "method", "no method given", "give lora")
+	k.need(len(c.Method) > 0, "method", "no method given", "give "+strings.Join(methods(), " or "))
+	k.need(len(c.Method) < 2 || !slices.Contains(c.Method, MethodFull), "method", "full trains every weight already", "give full alone")
 	k.need(c.Rank >= 1 && c.Rank <= mostRank, "rank", fmt.Sprintf("not between 1 and %d", mostRank), "8 is usual")
 	k.need(!c.Alpha.Given || c.Alpha.Value > 0, "alpha", "not above 0", "leave it out for 2 × rank")
 	k.need(len(c.Targets) > 0, "targets", "no matrix to train", "give "+AllLinear)
@@ -143,7 +144,9 @@ func (k *checker) optimizer() {
 	c := k.c
 	k.oneOf("optimizer", c.Optimizer, []string{"adamw"})
 	k.oneOf("schedule", c.Schedule, optim.Schedules())
-	k.need(c.LR > 0, "lr", "not above 0", "2e-4 is usual for LoRA")
+	k.need(!c.LR.Given || c.LR.Value > 0, "lr", "not above 0", "leave it out for the method's usual rate")
+	k.need(!c.BaseLR.Given || c.BaseLR.Value > 0, "base-lr", "not above 0", "leave it out for the usual rate")
+	k.need(!c.BaseLR.Given || slices.Contains(c.Method, MethodFull), "base-lr", "no weight of the base trains", "leave it out, or give --method full")
 	k.need(c.Warmup >= 0 && (c.Warmup < 1 || c.Warmup == math.Trunc(c.Warmup)), "warmup",
 		"neither a fraction below 1 nor a whole number of steps", "0.03 is usual")
 	k.need(c.Decay >= 0, "weight-decay", "below 0", "0 turns it off")

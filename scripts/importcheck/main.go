@@ -55,7 +55,7 @@ func table() []row {
 		{packages: []string{"peft/demo"}},
 		{packages: []string{"peft/train", "peft/dist"}, outside: []string{"github.com/goccy/go-yaml", "golang.org/x/sys"},
 			beside: map[string][]string{"peft/train": {"peft/dist"}}},
-		{packages: []string{"peft/lora", "peft/bottleneck", "peft/freeze", "peft/optim", "peft/data", "peft/metrics", "peft/llama"}},
+		{packages: []string{"peft/lora", "peft/bottleneck", "peft/freeze", "peft/adapter", "peft/optim", "peft/data", "peft/metrics", "peft/llama"}},
 		{packages: []string{"peft"}, outside: []string{"github.com/agnivade/levenshtein"}},
 		{packages: []string{"peft/nn"}},
 		{packages: []string{"ggml/grad", "ggml/gguf", "ggml/vocab", "ggml/stock"}, outside: []string{"golang.org/x/sys"},
