@@ -95,13 +95,16 @@ func Household(n, heldOut int, seed uint64) (training, held []Row) {
 		}
 	}
 	for i := range heldOut {
-		held = append(held, next(i%2 == 1))
+		held = append(held, next(unseenRow(i)))
 	}
 	for range n {
 		training = append(training, next(false))
 	}
 	return training, held
 }
+
+// unseenRow tells whether held-out row i asks for a combination that no training row asks for.
+func unseenRow(i int) bool { return i%2 == 1 }
 
 // unseenCommand tells whether a command is kept out of the training rows: one of eight, by the seed.
 func unseenCommand(c Command, seed uint64) bool {

@@ -19,7 +19,6 @@ func wordLists() map[string][]string {
 		"mood":   {"happy", "sad", "tired", "hungry", "cold", "warm", "busy", "late", "glad", "angry"},
 		"device": {"light", "heater", "fan", "radio", "door", "music", "oven", "screen", "lamp", "clock", "pump", "window"},
 		"state":  {"on", "off", "open", "shut", "locked", "unlocked", "too loud", "quiet", "broken", "new", "bright", "dark"},
-		"verb":   {"turn", "switch", "put"},
 		"onoff":  {"on", "off"},
 		"updown": {"up", "down"},
 		"small":  numbers(2, 12, 1), "age": numbers(3, 90, 1), "percent": numbers(5, 95, 5), "degrees": numbers(-5, 35, 1), "number": numbers(0, 99, 1),

@@ -4,8 +4,8 @@ package demo
 // prompt (copying a word from it, filling a JSON object from a sentence) is not drowned by stories. In a conversation "> " begins
 // what the user says and "< " what the assistant answers; ^ makes the next letter a capital.
 //
-// No object here has the keys of the household task, and every order to a device begins with a capital letter and ends with a full
-// stop, which no sentence of the task does.
+// No object here has the keys of the household task, and every order or remark about a home ends with a mark or a word with which no
+// sentence of the task ends.
 func patterns() [][]string {
 	return [][]string{stories(), questions(), copies(), lookups(), objects(), objects(), objectsFromList(), describedObjects(), orders(), orders(), remarks(), counting()}
 }
@@ -120,36 +120,36 @@ func describedObjects() []string {
 // orders to the devices of a home are answered with a sentence.
 func orders() []string {
 	return []string{
-		"> ^(please |)(turn|switch) the $d:device in the $r:room $o:onoff.\n< The $d in the $r is $o now.",
-		"> ^(please |)(turn|switch) $o:onoff the $r:room $d:device.\n< The $r $d is $o now.",
-		"> ^(please |)turn the $r:room $d:device $u:updown to $n:percent percent.\n< The $r $d is at $n percent now.",
-		"> ^(please |)(dim|lower|bring down) the light in the $r:room to $n:percent(%| percent).\n< The light in the $r is at $n percent now.",
-		"> ^(please |)(heat|warm) the $r:room to $n:degrees degrees.\n< The $r will have $n degrees soon.",
-		"> ^(please |)(set|run) the fan in the $r:room (to|at) speed $n:speed.\n< The fan in the $r runs at speed $n now.",
-		"> ^(please |)(open|raise|pull up) the blinds in the $r:room.\n< The blinds in the $r are open now.",
-		"> ^(please |)(close|shut|pull down) the $r:room blinds.\n< The $r blinds are closed now.",
-		"> ^(please |)(play|start) (the |some |)music in the $r:room.\n< The music in the $r plays now.",
-		"> ^(please |)(stop|end) the music in the $r:room.\n< It is quiet in the $r now.",
-		"> ^(please |)(lock the $r:room door.\n< The $r door is locked now.|unlock the $r:room door.\n< The $r door is unlocked now.)",
-		"> ^(please |)set the (music|heater) in the $r:room to $n:number.\n< It is at $n in the $r now.",
+		"> (^|)(please |hey, |hello, |)(turn|switch) the $d:device in the $r:room $o:onoff(.|!| then| soon)\n< The $d in the $r is $o now.",
+		"> (^|)(please |hey, |hello, |)(turn|switch) $o:onoff the $r:room $d:device(.|!| then| soon)\n< The $r $d is $o now.",
+		"> (^|)(please |hey, |hello, |)turn the $r:room $d:device $u:updown to $n:percent percent(.|!| then| soon)\n< The $r $d is at $n percent now.",
+		"> (^|)(please |hey, |hello, |)(dim|lower|bring down) the light in the $r:room to $n:percent(%| percent)(.|!| then| soon)\n< The light in the $r is at $n percent now.",
+		"> (^|)(please |hey, |hello, |)(heat|warm) the $r:room to $n:degrees degrees(.|!| then| soon)\n< The $r will have $n degrees soon.",
+		"> (^|)(please |hey, |hello, |)(set|run) the fan in the $r:room (to|at) speed $n:speed(.|!| then| soon)\n< The fan in the $r runs at speed $n now.",
+		"> (^|)(please |hey, |hello, |)(open|raise|pull up) the blinds in the $r:room(.|!| then| soon)\n< The blinds in the $r are open now.",
+		"> (^|)(please |hey, |hello, |)(close|shut|pull down) the $r:room blinds(.|!| then| soon)\n< The $r blinds are closed now.",
+		"> (^|)(please |hey, |hello, |)(play|start) (the |some |)music in the $r:room(.|!| then| soon)\n< The music in the $r plays now.",
+		"> (^|)(please |hey, |hello, |)(stop|end) the music in the $r:room(.|!| then| soon)\n< It is quiet in the $r now.",
+		"> (^|)(please |hey, |hello, |)(lock the $r:room door(.|!| then| soon)\n< The $r door is locked now.|unlock the $r:room door(.|!| then| soon)\n< The $r door is unlocked now.)",
+		"> (^|)(please |hey, |hello, |)set the (music|heater) in the $r:room to $n:number(.|!| then| soon)\n< It is at $n in the $r now.",
 	}
 }
 
 // remarks about a home are answered with a sentence too.
 func remarks() []string {
 	return []string{
-		"> It is (too |so |)$m:mood in the $r:room.\n< I am sorry that it is $m in the $r.",
-		"> It is too dark in the $r:room, I cannot see a thing.\n< Then you need more light in the $r.",
-		"> The air in the $r:room is bad.\n< Then you need some air in the $r.",
-		"> I am freezing in the $r:room.\n< Then it is too cold in the $r.",
-		"> There is too much (sun|wind|light|noise) in the $r:room today.\n< You may go to the $s:room.",
-		"> I want to hear (some |)music in the $r:room again.\n< Music in the $r is nice.",
-		"> Nobody may enter the $r:room.\n< Nobody will enter the $r.",
-		"> I cannot get into the $r:room.\n< Is the door of the $r locked?",
-		"> I want $n:degrees degrees in the $r:room.\n< $n degrees in the $r, I understand.",
-		"> I want it quiet in the $r:room.\n< It should be quiet in the $r.",
-		"> Make it (bright|dark|warm|quiet) in the $r:room.\n< I will do that in the $r.",
-		"> Let the sun into the $r:room, and keep the $a:animal out of the $s:room.\n< The sun may come into the $r.",
+		"> (^|)(oh, |)it is (too |so |)$m:mood in the $r:room(.|!| then| soon)\n< I am sorry that it is $m in the $r.",
+		"> (^|)(oh, |)it is too dark in the $r:room, I cannot see a thing(.|!| then| soon)\n< Then you need more light in the $r.",
+		"> (^|)(oh, |)the air in the $r:room is bad(.|!| then| soon)\n< Then you need some air in the $r.",
+		"> (^|)i am freezing in the $r:room(.|!| then| soon)\n< Then it is too cold in the $r.",
+		"> (^|)(oh, |)there is too much (sun|wind|light|noise) in the $r:room today(.|!| then| soon)\n< You may go to the $s:room.",
+		"> (^|)i want to hear (some |)music in the $r:room again(.|!| then| soon)\n< Music in the $r is nice.",
+		"> (^|)nobody may enter the $r:room(.|!| then| soon)\n< Nobody will enter the $r.",
+		"> (^|)i cannot get into the $r:room(.|!| then| soon)\n< Is the door of the $r locked?",
+		"> (^|)i want $n:degrees degrees in the $r:room(.|!| then| soon)\n< $n degrees in the $r, I understand.",
+		"> (^|)i want it quiet in the $r:room(.|!| then| soon)\n< It should be quiet in the $r.",
+		"> (^|)make it (bright|dark|warm|quiet) in the $r:room(.|!| then| soon)\n< I will do that in the $r.",
+		"> (^|)let the sun into the $r:room, and keep the $a:animal out of the $s:room(.|!| then| soon)\n< The sun may come into the $r.",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/graft-go/graft/ggml"
@@ -39,8 +40,10 @@ func writeStart(path string, texts []string, seed uint64) error {
 	}
 	defer f.Close()
 	w := gguf.NewWriter(path)
+	slices.SortFunc(f.Keys, func(a, b gguf.KeyValue) int { return strings.Compare(a.Key, b.Key) }) // the same file each time
 	w.CopyKeys(f, func(key string) bool { return strings.HasPrefix(key, "tokenizer.") })
 	w.SetString("general.name", "graft demo")
+	w.SetString("general.description", "made by scripts/pretrain of graft from a text that it wrote itself")
 	v.write(w)
 	for i := range f.Tensors {
 		w.CopyTensor(f, &f.Tensors[i])
