@@ -85,7 +85,8 @@ func demoStage(w io.Writer, s demo.Stage, r *demo.Result) {
 	case demo.StageTrain:
 		say("   gives the right command to %d of them (%.1f s).\n", r.RightBefore, r.Seconds.Before)
 		say("2. Training. The model itself stays as it is; beside it grows a small file, the adapter, that changes its answers (the")
-		say("   method is called LoRA). The loss below says how wrong the model still is; it should go towards 0.\n")
+		say("   method is called LoRA). The loss below says how wrong the model still is, it should go towards 0; tok/s is the speed,")
+		say("   in pieces of words a second, and MB the memory.\n")
 	case demo.StageAfter:
 		say("\n   %d steps took %.1f s.\n", r.Steps, r.Seconds.Training)
 		say("3. The model with the adapter, asked the same %d sentences …", r.HeldOut)
