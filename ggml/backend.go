@@ -75,8 +75,9 @@ type Backend struct {
 
 // CPUOptions choose how the CPU computes.
 type CPUOptions struct {
-	Threads int  // 0 = the processors this process may use
-	NoBLAS  bool // ggml's own kernels even where a BLAS is there
+	Threads int    // 0 = the processors this process may use
+	NoBLAS  bool   // ggml's own kernels even where a BLAS is there
+	BLAS    string // file of the BLAS to take where it is still there, instead of the fastest; "" = the fastest
 }
 
 // NewCPU starts the CPU backend with the fastest BLAS found.
@@ -94,7 +95,7 @@ func NewCPU(o CPUOptions) (*Backend, error) {
 	}
 	lib.SetThreads(b.c, int32(o.Threads))
 	if !o.NoBLAS {
-		b.BLAS = blas.Choose()
+		b.BLAS = blas.Prefer(o.BLAS)
 	}
 	return b, nil
 }

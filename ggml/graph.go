@@ -15,6 +15,7 @@ type Graph struct {
 	cgraph  uintptr
 	arena   *Arena
 	own     bool      // the arena is this graph's alone
+	fast    bool      // see Fast
 	tensors []*Tensor // in recorded order
 	max     int
 }
@@ -71,17 +72,33 @@ func (a *Arena) alloc(cgraph uintptr) error {
 // Build records a graph with at most max operations by calling record, which returns the tensors whose values are wanted, and
 // allocates its memory once: in arena, or in one of its own where arena is nil. A *ShapeError thrown by record and an abort inside
 // the library become errors.
-func Build(b *Backend, arena *Arena, max int, record func(g *Graph) []*Tensor) (graph *Graph, err error) {
+func Build(b *Backend, arena *Arena, max int, record func(g *Graph) []*Tensor) (*Graph, error) {
 	g := &Graph{backend: b, lib: b.lib, max: max, arena: arena}
 	if arena == nil {
 		g.arena, g.own = NewArena(b), true
 	}
-	defer func() {
-		if err != nil {
-			g.Close()
-			graph = nil
-		}
-	}()
+	if err := g.build(record, func() error { return g.arena.alloc(g.cgraph) }); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// Measure records a graph as Build does and returns the bytes that its tensors would take at once, without taking them. Leaves whose
+// store has no memory yet are counted; those that have theirs are not.
+func Measure(b *Backend, max int, record func(g *Graph) []*Tensor) (bytes int64, err error) {
+	g := &Graph{backend: b, lib: b.lib, max: max, arena: NewArena(b), own: true}
+	defer g.Close()
+	var size [1]uint64 // of the one kind of memory an arena has
+	err = g.build(record, func() error {
+		g.lib.GallocrReserveNSize(g.arena.c, g.cgraph, nil, nil, &size[0])
+		return nil
+	})
+	return int64(size[0]), err
+}
+
+// build records the operations and the C graph, and gives it memory with place.
+func (g *Graph) build(record func(g *Graph) []*Tensor, place func() error) (err error) {
 	guardErr := bind.Guard(func() {
 		defer func() {
 			switch p := recover().(type) {
@@ -92,20 +109,21 @@ func Build(b *Backend, arena *Arena, max int, record func(g *Graph) []*Tensor) (
 				panic(p)
 			}
 		}()
-		size := uint64(max * nodesPerOp)
+		size := uint64(g.max * nodesPerOp)
 		g.c = g.lib.Init(bind.InitParams{MemSize: size*g.lib.TensorOverhead() + g.lib.GraphOverhead(size, false), NoAlloc: true})
 		if g.c == 0 {
-			err = fmt.Errorf("no memory for a graph of %d operations", max)
+			err = fmt.Errorf("no memory for a graph of %d operations", g.max)
 			return
 		}
-		err = g.finish(record(g), size)
+		g.finish(record(g), size)
+		err = place()
 	})
-	return g, errors.Join(guardErr, err)
+	return errors.Join(guardErr, err)
 }
 
-// finish puts every recorded tensor that a root depends on into the C graph, in recorded order, and allocates their memory.
+// finish puts every recorded tensor that a root depends on into the C graph, in recorded order.
 // The order decides lifetimes: a recomputation or a sum of gradients runs where it was recorded.
-func (g *Graph) finish(roots []*Tensor, size uint64) error {
+func (g *Graph) finish(roots []*Tensor, size uint64) {
 	needed := make([]bool, len(g.tensors))
 	var mark func(t *Tensor)
 	stack := append([]*Tensor(nil), roots...)
@@ -132,7 +150,6 @@ func (g *Graph) finish(roots []*Tensor, size uint64) error {
 			g.lib.BuildForwardExpand(g.cgraph, t.c)
 		}
 	}
-	return g.arena.alloc(g.cgraph)
 }
 
 // Run computes the graph. It allocates nothing in Go.

@@ -13,6 +13,7 @@ const (
 	OpAddInplace   Op = "AddInplace"
 	OpSub          Op = "Sub"
 	OpMul          Op = "Mul"
+	OpMulInplace   Op = "MulInplace"
 	OpScale        Op = "Scale"
 	OpSqr          Op = "Sqr"
 	OpLog          Op = "Log"
@@ -42,7 +43,7 @@ const (
 
 // Ops lists every operation that Graph can record.
 func Ops() []Op {
-	return []Op{OpMulMat, OpMulMatT, OpOuterProd, OpAdd, OpAddInplace, OpSub, OpMul, OpScale, OpSqr, OpLog, OpSum, OpArgMax, OpRepeat,
+	return []Op{OpMulMat, OpMulMatT, OpOuterProd, OpAdd, OpAddInplace, OpSub, OpMul, OpMulInplace, OpScale, OpSqr, OpLog, OpSum, OpArgMax, OpRepeat,
 		OpRepeatBack, OpSilu, OpSiluBack, OpSwiGLU, OpRMSNorm, OpRMSNormBack, OpSoftMax, OpSoftMaxBack, OpRope, OpRopeBack,
 		OpGetRows, OpGetRowsBack, OpSetRows, OpReshape, OpView, OpPermute, OpCont, OpConcat, OpOptStepAdamW}
 }

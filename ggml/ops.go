@@ -71,6 +71,12 @@ func (g *Graph) Mul(a, b *Tensor) *Tensor {
 	return g.record(OpMul, g.lib.Mul(g.c, a.c, b.c), Params{}, a, b)
 }
 
+// MulInplace multiplies a by b, repeated to a's shape, in a's own memory and returns a view of it.
+func (g *Graph) MulInplace(a, b *Tensor) *Tensor {
+	check(isF32(a, b) && broadcasts(a, b) && a.ContiguousRows(), OpMulInplace, "wants F32, contiguous rows of a and b repeating to a", a, b)
+	return g.record(OpMulInplace, g.lib.MulInplace(g.c, a.c, b.c), Params{}, a, b)
+}
+
 // Scale returns s·a.
 func (g *Graph) Scale(a *Tensor, s float32) *Tensor {
 	check(isF32(a) && a.Contiguous(), OpScale, "wants contiguous F32", a)

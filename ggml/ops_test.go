@@ -106,6 +106,7 @@ func elementwise() []opCase {
 		binary("AddInplace", OpAddInplace, n(6, 4, 2), (*Graph).AddInplace, plus).overwriting(),
 		binary("Sub", OpSub, n(6, 1, 2), (*Graph).Sub, minus),
 		binary("Mul", OpMul, n(1, 4), (*Graph).Mul, times),
+		binary("MulInplace", OpMulInplace, n(1), (*Graph).MulInplace, times).overwriting(),
 		one("Scale", OpScale, fine, func(g *Graph, x *Tensor) *Tensor { return g.Scale(x, -2.5) },
 			func(x ref) ref { return mapped(x, func(v float64) float64 { return -2.5 * v }) }, 5, 3),
 		one("Sqr", OpSqr, fine, (*Graph).Sqr, func(x ref) ref { return mapped(x, func(v float64) float64 { return v * v }) }, 5, 3),

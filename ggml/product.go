@@ -13,13 +13,14 @@ import (
 //	OuterProd  y[k, m] = s·Σ_n a[k, n]·b[m, n]     its gradient dw
 //
 // On the CPU with a BLAS each is one custom operation (product_cpu.go) that reads weights of any type tile by tile in exact F32.
-// Without one, ggml's own kernels do the work, with copies where they need a transposed operand.
+// Without one, ggml's own kernels do the work, on copies where they need F32 or a transposed operand.
 
 // The order in which product_cpu.go registers the products' custom operations with the binding.
 const (
 	kindMulMat = iota
 	kindMulMatT
 	kindOuterProd
+	kindDequantize
 )
 
 // checkProduct checks w [k, m, h, 1 or b] of any type against x [·, n, heads, b] of F32, where h divides heads (grouped queries).
@@ -36,7 +37,11 @@ func (g *Graph) MulMat(w, x *Tensor, s float32) *Tensor {
 	if g.useBLAS(w, x) {
 		return g.record(OpMulMat, g.custom(kindMulMat, s, [4]int64{w.Ne[1], x.Ne[1], x.Ne[2], x.Ne[3]}, w, x), Params{F: s}, w, x)
 	}
-	return g.record(OpMulMat, g.scaled(g.lib.MulMat(g.c, g.plain(w), x.c), s), Params{F: s}, w, x)
+	a := g.plain(w)
+	if !g.fast && w.Type != TypeF32 {
+		a = g.plain32(w)
+	}
+	return g.record(OpMulMat, g.scaled(g.lib.MulMat(g.c, a, x.c), s), Params{F: s}, w, x)
 }
 
 // MulMatT returns y[k, n] = s·Σ_m w[k, m]·x[m, n] for every matrix of x.
@@ -61,19 +66,26 @@ func (g *Graph) OuterProd(a, b *Tensor, out2, out3 int64, s float32) *Tensor {
 	return g.record(OpOuterProd, g.scaled(g.outerKernels(a, b, out2, out3), s), Params{F: s}, a, b)
 }
 
-// A quantized product of a few columns is bound by reading the weights: ggml's kernels read them as they are, the tile
-// path would expand them. It is where text is generated, never where gradients are.
+// A product of few columns is bound by reading the weights: ggml's kernels read them as they are, the tile path would expand them.
 const fewColumns = 4
 
+// Fast lets the products of this graph, from here on, leave the exact F32 path where ggml's own kernels are faster: with few columns, or
+// without a BLAS. On weights that are not F32 those round the activations to 8 bits or to half precision. It is for generating text;
+// a graph that trains or scores stays exact, so that its forward and its backward belong to the same function.
+func (g *Graph) Fast() { g.fast = true }
+
 func (g *Graph) useBLAS(w, x *Tensor) bool {
-	return g.backend.BLAS != nil && !(w.Type != TypeF32 && x.Ne[1] <= fewColumns)
+	return g.backend.BLAS != nil && !(g.fast && w.Type != TypeF32 && x.Ne[1] <= fewColumns)
 }
 
 // custom adds a custom operation of a kind; the scale travels with the node.
-func (g *Graph) custom(kind int, s float32, ne [4]int64, a, b *Tensor) *bind.Tensor {
-	args := [2]*bind.Tensor{a.c, b.c}
+func (g *Graph) custom(kind int, s float32, ne [4]int64, operands ...*Tensor) *bind.Tensor {
+	var args [2]*bind.Tensor
+	for i, t := range operands {
+		args[i] = t.c
+	}
 	const allThreads = -1 // GGML_N_TASKS_MAX
-	return g.lib.Custom4D(g.c, int32(TypeF32), ne[0], ne[1], ne[2], ne[3], &args[0], 2, bind.CustomAddr(), allThreads,
+	return g.lib.Custom4D(g.c, int32(TypeF32), ne[0], ne[1], ne[2], ne[3], &args[0], int32(len(operands)), bind.CustomAddr(), allThreads,
 		bind.CustomData(g.backend.products+kind, math.Float32bits(s)))
 }
 
@@ -92,12 +104,13 @@ func (g *Graph) plain(w *Tensor) *bind.Tensor {
 	return g.lib.Cont(g.c, w.c)
 }
 
-// plain32 returns w in F32.
+// plain32 returns w in F32. The conversion is the library's own for the type, called by graft, since its CPY does not take
+// every type (IQ1_M).
 func (g *Graph) plain32(w *Tensor) *bind.Tensor {
 	if w.Type == TypeF32 {
 		return w.c
 	}
-	return g.lib.Cast(g.c, w.c, int32(TypeF32))
+	return g.custom(kindDequantize, 0, w.Ne, w)
 }
 
 func (g *Graph) transposed(c *bind.Tensor) *bind.Tensor {

@@ -36,7 +36,7 @@ const (
 func registerProducts(lib *bind.Lib) int {
 	return bind.CustomKind("products", func() []bind.CustomFunc {
 		p := newProductCPU(lib)
-		return []bind.CustomFunc{kindMulMat: p.mulMat, kindMulMatT: p.mulMatT, kindOuterProd: p.outerProd}
+		return []bind.CustomFunc{kindMulMat: p.mulMat, kindMulMatT: p.mulMatT, kindOuterProd: p.outerProd, kindDequantize: p.dequantize}
 	})
 }
 
@@ -98,6 +98,15 @@ func (p *productCPU) rows(s *scratch, w *bind.Tensor, base unsafe.Pointer, from,
 	dst := unsafe.Pointer(&s.tile[:n][0])
 	bind.ToFloat(convert, base, dst, int64(n))
 	return dst, int32(w.Ne[0])
+}
+
+// dequantize converts the rows of w, which lie in order, to F32; threads share the rows.
+func (p *productCPU) dequantize(dst *bind.Tensor, ith, nth int, _ uint32) {
+	w := dst.Src[0]
+	from, to := share(int(w.Ne[1]*w.Ne[2]*w.Ne[3]), ith, nth, 1)
+	if from < to {
+		bind.ToFloat(p.toFloat[w.Type], unsafe.Add(w.Data, uint64(from)*w.Nb[1]), unsafe.Add(dst.Data, uint64(from)*dst.Nb[1]), int64(to-from)*w.Ne[0])
+	}
 }
 
 // step is the number of rows of w a tile holds; F32 weights are not copied, so their tile is everything.

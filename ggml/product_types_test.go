@@ -1,27 +1,66 @@
 package ggml
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	bind "github.com/graft-go/graft/binding/ggml"
 )
 
 // weights returns random weights [k, m] of a type: their bytes, and the values the bytes stand for.
 func weights(t testing.TB, typ Type, k, m int64, seed uint64) ([]byte, []float32) {
 	t.Helper()
-	v := random(k*m, seed)
-	data := make([]byte, m*typ.RowSize(k))
-	require.NoError(t, Quantize(typ, v, k, data))
+	// The library takes milliseconds to quantize a row to some types: a prime number of rows is repeated, so that no tile's border meets it.
+	rows := min(m, 13)
+	data := make([]byte, rows*typ.RowSize(k))
+	if slowTables(typ) {
+		randomBlocks(typ, data, seed)
+	} else {
+		require.NoError(t, Quantize(typ, random(k*rows, seed), k, data))
+	}
+	data = bytes.Repeat(data, int(m/rows+1))[:m*typ.RowSize(k)]
 	exact := make([]float32, k*m)
 	require.NoError(t, Dequantize(typ, data, exact))
 	return data, exact
 }
 
+// slowTables are the types for which the library takes 1 to 10 s to build the tables it quantizes with.
+func slowTables(typ Type) bool {
+	switch typ {
+	case TypeIQ2_XXS, TypeIQ2_XS, TypeIQ2_S, TypeIQ1_S, TypeIQ1_M:
+		return true
+	}
+	return false
+}
+
+// randomBlocks fills data with blocks of one of these types: any bits are codes, and the scale is 1/16 in F16.
+func randomBlocks(typ Type, data []byte, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	size := int(typ.BlockBytes())
+	for at := 0; at < len(data); at += size {
+		block := data[at : at+size]
+		for i := range block {
+			block[i] = byte(r.Uint32())
+		}
+		if typ != TypeIQ1_M { // block_iq2_xxs … block_iq1_s begin with it
+			block[0], block[1] = 0x00, 0x2c
+			continue
+		}
+		for i, nibble := range []byte{0x0, 0x0, 0xc, 0x2} { // block_iq1_m spreads it over the top bits of its four last uint16
+			high := &block[size-8+2*i+1]
+			*high = *high&0x0f | nibble<<4
+		}
+	}
+}
+
 // checkProducts compares MulMat and MulMatT of weights [k, m] with n columns with float64 sums over the weights' values. tol is
-// relative to Σ|w·x|.
-func checkProducts(t *testing.T, b *Backend, typ Type, k, m, n int64, tol float64) {
+// relative to Σ|w·x|; fast asks for Graph.Fast.
+func checkProducts(t *testing.T, b *Backend, typ Type, k, m, n int64, fast bool, tol float64) {
 	t.Helper()
 	data, exact := weights(t, typ, k, m, 1)
 	s, err := NewStore(b, 3)
@@ -35,6 +74,9 @@ func checkProducts(t *testing.T, b *Backend, typ Type, k, m, n int64, tol float6
 	z.SetF32(0, zv)
 	var y, yt *Tensor
 	g, err := Build(b, nil, 8, func(g *Graph) []*Tensor {
+		if fast {
+			g.Fast()
+		}
 		y, yt = g.MulMat(w, x, 0.5), g.MulMatT(w, z, 0.5)
 		return []*Tensor{y, yt}
 	})
@@ -60,24 +102,91 @@ func checkProducts(t *testing.T, b *Backend, typ Type, k, m, n int64, tol float6
 	compare(yt.F32(), k, m, func(row, l int64) float32 { return exact[l*k+row] }, zv)
 }
 
-// Weights of every type, with tiles smaller than the matrix: 1000 rows of 768 values are more than tileValues.
+// Weights of every type, with tiles smaller than the matrix: 1000 rows of 768 values are more than tileValues. All of it is exact, few
+// columns and no BLAS included, unless the graph is to be fast: then ggml's kernels round the activations to 8 bits, or half precision.
 func TestWeightTypes(t *testing.T) {
-	// Without a BLAS, ggml's kernels round the activations to the weights' precision: 8 bits, or half.
 	const inF32, in8Bits = 1e-6, 2e-2
-	for _, typ := range []Type{TypeF32, TypeF16, TypeBF16, TypeQ4_0, TypeQ8_0, TypeQ4_K, TypeQ6_K} {
-		for _, threads := range []int{1, 2, 3} {
+	b, kernels := cpu(t, CPUOptions{Threads: 2}), cpu(t, CPUOptions{Threads: 2, NoBLAS: true})
+	require.NotNil(t, b.BLAS)
+	for _, typ := range WeightTypes() {
+		t.Run(typ.String(), func(t *testing.T) {
+			checkProducts(t, b, typ, 768, 1000, 5, false, inF32)
+			checkProducts(t, b, typ, 256, 33, 40, false, inF32)
+			checkProducts(t, b, typ, 512, 200, 1, false, inF32)
+			checkProducts(t, kernels, typ, 512, 200, 5, false, inF32)
+			checkProducts(t, kernels, typ, 256, 33, 1, false, inF32)
+			checkProducts(t, b, typ, 512, 200, fewColumns, true, in8Bits)
+			checkProducts(t, b, typ, 512, 200, fewColumns+1, true, inF32)
+			checkProducts(t, kernels, typ, 512, 200, 5, true, in8Bits)
+		})
+	}
+	for _, typ := range []Type{TypeF16, TypeQ8_0, TypeQ4_K} {
+		for _, threads := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d threads", typ, threads), func(t *testing.T) {
-				b := cpu(t, CPUOptions{Threads: threads})
-				require.NotNil(t, b.BLAS)
-				checkProducts(t, b, typ, 768, 1000, 5, inF32)
-				checkProducts(t, b, typ, 256, 33, 40, inF32)
+				checkProducts(t, cpu(t, CPUOptions{Threads: threads}), typ, 768, 1000, 5, false, inF32)
 			})
 		}
-		t.Run(fmt.Sprintf("%s, kernels", typ), func(t *testing.T) {
-			checkProducts(t, cpu(t, CPUOptions{Threads: 2, NoBLAS: true}), typ, 512, 200, 5, in8Bits)
+	}
+}
+
+// The list of types for weights is what the library converts to F32, and the list of those that want an importance matrix its own.
+func TestWeightTypesAreTheLibrarys(t *testing.T) {
+	lib, err := load()
+	require.NoError(t, err)
+	for _, info := range bind.Types {
+		typ := Type(info.Number)
+		traits := lib.GetTypeTraits(info.Number)
+		require.NotNil(t, traits)
+		require.Equal(t, typ == TypeF32 || traits.ToFloat != 0, typ.HoldsWeights(), info.Name)
+		require.Equal(t, lib.QuantizeRequiresImatrix(info.Number), typ.NeedsImportance(), info.Name)
+	}
+}
+
+// Rows of a table of every type.
+func TestRowsOfEveryType(t *testing.T) {
+	b := cpu(t, CPUOptions{Threads: 2})
+	ids := []int32{7, 0, 12, 7, 40}
+	for _, typ := range WeightTypes() {
+		t.Run(typ.String(), func(t *testing.T) {
+			data, exact := weights(t, typ, 512, 41, 4)
+			s, err := NewStore(b, 2)
+			require.NoError(t, err)
+			defer s.Close()
+			table, index := s.New("table", typ, 512, 41), s.New("ids", TypeI32, int64(len(ids)))
+			require.NoError(t, s.Alloc())
+			table.SetBytes(data)
+			index.SetI32(ids)
+			y := compute(t, b, func(g *Graph) *Tensor { return g.GetRows(table, index) })
+			got := y.F32()
+			for i, id := range ids {
+				require.Equal(t, exact[int(id)*512:int(id+1)*512], got[i*512:(i+1)*512])
+			}
 		})
-		t.Run(fmt.Sprintf("%s, few columns", typ), func(t *testing.T) {
-			checkProducts(t, cpu(t, CPUOptions{Threads: 2}), typ, 512, 200, fewColumns, in8Bits)
+	}
+}
+
+// What the library would abort on is refused.
+func TestQuantizeRefusesValues(t *testing.T) {
+	row := func(v float32) []float32 { r := random(256, 1); r[100] = v; return r }
+	cases := []struct {
+		name string
+		typ  Type
+		src  []float32
+		size int64
+		want string
+	}{
+		{"not a number", TypeIQ3_S, row(float32(math.NaN())), 110, "value 100 is NaN"},
+		{"infinite", TypeQ4_K, row(float32(math.Inf(-1))), 144, "value 100 is -Inf"},
+		{"too large", TypeIQ1_S, row(1e30), 50, "value 100 is 1e+30"},
+		{"a type of activations", TypeQ8_K, row(1), 292, "quantize to q8_K: not a type for weights"},
+		{"integers", TypeI8, row(1), 256, "quantize to i8: not a type for weights"},
+		{"a row that fits no block", TypeQ4_K, row(1)[:32], 18, "do not fit blocks of 256"},
+		{"too little room", TypeQ8_0, row(1), 34, "34 bytes instead of 272"},
+		{"nothing", TypeQ8_0, nil, 0, "0 values"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			require.ErrorContains(t, Quantize(c.typ, c.src, int64(max(1, len(c.src))), make([]byte, c.size)), c.want)
 		})
 	}
 }
@@ -87,10 +196,10 @@ func TestOddShapes(t *testing.T) {
 	for _, threads := range []int{1, 2, 7} {
 		b := cpu(t, CPUOptions{Threads: threads})
 		for _, d := range [][3]int64{{1, 1, 1}, {1, 1, 5}, {1, 7, 5}, {5, 1, 7}, {5, 1, 1}, {7, 5, 1}, {3, 2, 300}, {3, 300, 2}, {300, 3, 2}, {17, 31, 63}, {33, 129, 15}, {129, 17, 257}} {
-			t.Run(fmt.Sprintf("%d threads, %v", threads, d), func(t *testing.T) { checkProducts(t, b, TypeF32, d[0], d[1], d[2], 1e-6) })
+			t.Run(fmt.Sprintf("%d threads, %v", threads, d), func(t *testing.T) { checkProducts(t, b, TypeF32, d[0], d[1], d[2], false, 1e-6) })
 		}
 		for _, d := range [][3]int64{{32, 1, 6}, {32, 1, 1}, {32, 5, 5}, {64, 3, 300}, {96, 300, 6}} {
-			t.Run(fmt.Sprintf("Q8_0, %d threads, %v", threads, d), func(t *testing.T) { checkProducts(t, b, TypeQ8_0, d[0], d[1], d[2], 2e-2) })
+			t.Run(fmt.Sprintf("Q8_0, %d threads, %v", threads, d), func(t *testing.T) { checkProducts(t, b, TypeQ8_0, d[0], d[1], d[2], false, 1e-6) })
 		}
 	}
 }

@@ -115,3 +115,21 @@ func TestBuildPassesPanicsOn(t *testing.T) {
 	b.Close()
 	(*Backend)(nil).Close()
 }
+
+// Measure tells what Build then takes, and takes nothing.
+func TestMeasure(t *testing.T) {
+	b := cpu(t, CPUOptions{Threads: 2})
+	x, _ := leaves(t, b, n(256, 300), n(256, 500))
+	record := func(g *Graph) []*Tensor {
+		return []*Tensor{g.Sum(g.Sqr(g.Silu(g.MulMat(x[0], x[1], 1))))}
+	}
+	want, err := Measure(b, 8, record)
+	require.NoError(t, err)
+	g, err := Build(b, nil, 8, record)
+	require.NoError(t, err)
+	defer g.Close()
+	require.Equal(t, want, g.Bytes())
+	require.Greater(t, want, int64(300*500*4))
+	_, err = Measure(b, 8, func(g *Graph) []*Tensor { return []*Tensor{g.MulMat(x[0], g.Permute(x[1], [4]int32{1, 0, 2, 3}), 1)} })
+	require.ErrorAs(t, err, new(*ShapeError))
+}

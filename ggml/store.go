@@ -2,6 +2,7 @@ package ggml
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	bind "github.com/graft-go/graft/binding/ggml"
@@ -13,6 +14,7 @@ type Store struct {
 	backend *Backend
 	c       uintptr
 	buffer  uintptr
+	mapped  []uintptr // buffers of mapped memory, instead of buffer
 	tensors []*Tensor
 	max     int
 	keep    any // what the memory belongs to, when it is mapped
@@ -86,34 +88,49 @@ func (s *Store) Alloc() error {
 // The library asserts that a buffer begins at a multiple of this many bytes (TENSOR_ALIGNMENT, 64 at most); mappings begin at pages.
 const mapAlignment = 64
 
-// Map puts the tensors into memory that exists already, such as a mapped file: data(t) is the view of t's bytes within memory.
-// Nothing is copied. owner is kept alive as long as the store; it must not be unmapped before Close.
-func (s *Store) Map(memory []byte, owner any, data func(t *Tensor) []byte) error {
-	if len(memory) == 0 {
-		return fmt.Errorf("no memory to map")
+// Map puts the tensors into memory that exists already, such as mapped files: data(t) is the view of t's bytes within one of the
+// memories. Nothing is copied. owner is kept alive as long as the store; it must not be unmapped before Close.
+func (s *Store) Map(memories [][]byte, owner any, data func(t *Tensor) []byte) error {
+	if s.buffer != 0 || len(s.mapped) > 0 {
+		return fmt.Errorf("the store has its memory already")
 	}
-	if uintptr(unsafe.Pointer(&memory[0]))%mapAlignment != 0 {
-		return fmt.Errorf("mapped memory must begin at a multiple of %d bytes", mapAlignment)
+	for _, m := range memories {
+		if len(m) == 0 {
+			return fmt.Errorf("no memory to map")
+		}
+		if uintptr(unsafe.Pointer(&m[0]))%mapAlignment != 0 {
+			return fmt.Errorf("mapped memory must begin at a multiple of %d bytes", mapAlignment)
+		}
 	}
 	s.keep = owner
-	s.buffer = s.backend.lib.CPUBufferFromPtr(unsafe.Pointer(&memory[0]), uint64(len(memory)))
-	if s.buffer == 0 {
-		return fmt.Errorf("the library refuses mapped memory")
+	for _, m := range memories {
+		buffer := s.backend.lib.CPUBufferFromPtr(unsafe.Pointer(&m[0]), uint64(len(m)))
+		if buffer == 0 {
+			return fmt.Errorf("the library refuses mapped memory")
+		}
+		s.backend.lib.BufferSetUsage(buffer, bind.BufferUsageWeights)
+		s.mapped = append(s.mapped, buffer)
 	}
-	s.backend.lib.BufferSetUsage(s.buffer, bind.BufferUsageWeights)
 	for _, t := range s.tensors {
 		view := data(t)
 		if int64(len(view)) != t.Bytes() {
 			return fmt.Errorf("tensor %s: %d bytes mapped instead of %d", t.Name, len(view), t.Bytes())
 		}
-		if at := int64(uintptr(unsafe.Pointer(&view[0]))) - int64(uintptr(unsafe.Pointer(&memory[0]))); at < 0 || at > int64(len(memory)-len(view)) {
+		i := slices.IndexFunc(memories, func(m []byte) bool { return within(m, view) })
+		if i < 0 {
 			return fmt.Errorf("tensor %s: its %d bytes lie outside of the mapped memory", t.Name, len(view))
 		}
-		if s.backend.lib.BackendTensorAlloc(s.buffer, t.c, unsafe.Pointer(&view[0])) != bind.StatusSuccess {
+		if s.backend.lib.BackendTensorAlloc(s.mapped[i], t.c, unsafe.Pointer(&view[0])) != bind.StatusSuccess {
 			return fmt.Errorf("tensor %s: the library refuses its mapped memory", t.Name)
 		}
 	}
 	return nil
+}
+
+// within tells whether view is a part of memory.
+func within(memory, view []byte) bool {
+	at := int64(uintptr(unsafe.Pointer(&view[0]))) - int64(uintptr(unsafe.Pointer(&memory[0])))
+	return at >= 0 && at <= int64(len(memory)-len(view))
 }
 
 // Zero fills the whole buffer with zeros. It allocates nothing that lasts.
@@ -148,8 +165,11 @@ func (s *Store) Close() {
 	if s.buffer != 0 {
 		s.backend.lib.BufferFree(s.buffer)
 	}
+	for _, buffer := range s.mapped {
+		s.backend.lib.BufferFree(buffer)
+	}
 	s.backend.lib.Free(s.c)
-	s.c, s.buffer, s.keep = 0, 0, nil
+	s.c, s.buffer, s.mapped, s.keep = 0, 0, nil, nil
 }
 
 // wrap makes the Go tensor of a C one.

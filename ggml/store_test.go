@@ -2,6 +2,7 @@ package ggml
 
 import (
 	"math"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -111,13 +112,14 @@ func TestStoreRefuses(t *testing.T) {
 
 func TestMap(t *testing.T) {
 	b := cpu(t, CPUOptions{Threads: 1})
-	memory := make([]byte, 4096)
+	memory, other := make([]byte, 4096), make([]byte, 8192) // of sizes that Go aligns
 	s, err := NewStore(b, 2)
 	require.NoError(t, err)
 	defer s.Close()
 	x := s.New("x", TypeF32, 8)
-	require.NoError(t, s.Map(memory, memory, func(*Tensor) []byte { return memory[64:96] }))
+	require.NoError(t, s.Map([][]byte{other, memory}, memory, func(*Tensor) []byte { return memory[64:96] }))
 	require.EqualValues(t, 32, s.Bytes())
+	require.ErrorContains(t, s.Map([][]byte{memory}, nil, nil), "its memory already")
 	x.SetF32(0, []float32{1})
 	require.Equal(t, []byte{0, 0, 128, 63}, memory[64:68])
 
@@ -137,7 +139,7 @@ func TestMap(t *testing.T) {
 			require.NoError(t, err)
 			defer s.Close()
 			s.New("x", TypeF32, 8)
-			require.Error(t, s.Map(c.memory, nil, c.data))
+			require.Error(t, s.Map([][]byte{c.memory}, nil, c.data))
 			require.False(t, bind.Poisoned())
 		})
 	}
@@ -169,12 +171,12 @@ func TestQuantizeRoundTrip(t *testing.T) {
 	}
 }
 
-// Every type there is, and some there are not: converted or refused, never an abort. The library takes many seconds to build the
-// tables of iq2_s and iq1_m, so these two are left out.
+// Every type there is, and some there are not: converted or refused, never an abort. Types whose tables take the library
+// seconds to build are tried where there is time.
 func TestQuantizeRefuses(t *testing.T) {
 	v := random(512, 5)
 	for typ := Type(-2); typ < 70; typ++ {
-		if name := typ.String(); name == "iq2_s" || name == "iq1_m" {
+		if slowTables(typ) && os.Getenv("GRAFT_SLOW") == "" {
 			continue
 		}
 		data := make([]byte, typ.RowSize(512))

@@ -33,10 +33,10 @@ type Spec struct {
 	Matrix bool    // weight decay applies
 }
 
-// Param is a trained tensor and its gradient: F32 views into the flat tensors of its group.
+// Param is a trained tensor, its gradient and its moments: F32 views into the flat tensors of its group.
 type Param struct {
 	Spec
-	W, G *ggml.Tensor
+	W, G, M, V *ggml.Tensor
 }
 
 // Group is a set of parameters that the optimizer treats alike, laid out one behind the other: weights W, gradients G and the
@@ -64,7 +64,7 @@ func NewParams(be *ggml.Backend, specs []Spec, train bool) (*Params, error) {
 	p := &Params{byName: map[string]*Param{}}
 	var err error
 	const groups = 2
-	if p.store, err = ggml.NewStore(be, 3*groups+len(specs)); err != nil {
+	if p.store, err = ggml.NewStore(be, 3*(groups+len(specs))); err != nil {
 		return nil, err
 	}
 	if p.grads, err = ggml.NewStore(be, groups+len(specs)); err != nil {
@@ -112,6 +112,8 @@ func (p *Params) group(decay bool, specs []Spec, train bool) {
 		param := &Param{Spec: s, W: p.store.View(s.Name, g.W, offsets[i], s.Ne...)}
 		if train {
 			param.G = p.grads.View("gradient of "+s.Name, g.G, offsets[i], s.Ne...)
+			param.M = p.store.View("first moment of "+s.Name, g.M, offsets[i], s.Ne...)
+			param.V = p.store.View("second moment of "+s.Name, g.V, offsets[i], s.Ne...)
 		}
 		p.List = append(p.List, param)
 		p.byName[s.Name] = param

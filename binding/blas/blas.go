@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,20 +113,32 @@ type Candidate struct {
 }
 
 // Choose opens and measures the candidates once per process and returns the fastest, or nil where there is none.
-func Choose() *BLAS {
-	choose()
+func Choose() *BLAS { return Prefer("") }
+
+// Prefer is Choose, but takes the candidate at path without comparing where it is there, works, and nothing has been chosen yet:
+// another library, or a second measurement with another winner, would give other bits.
+func Prefer(path string) *BLAS {
+	choose(path)
 	return chosen.best
 }
 
 // Candidates returns what Choose has measured.
 func Candidates() []Candidate {
-	choose()
+	choose("")
 	return chosen.all
 }
 
-func choose() {
+func choose(prefer string) {
 	chosen.once.Do(func() {
-		for _, found := range binding.FindBLAS() {
+		candidates := binding.FindBLAS()
+		first := slices.IndexFunc(candidates, func(f binding.Found) bool { return f.Path == prefer })
+		if first > 0 {
+			candidates[0], candidates[first] = candidates[first], candidates[0]
+		}
+		for i, found := range candidates {
+			if i > 0 && first >= 0 && chosen.best != nil {
+				return
+			}
 			b, err := Open(found)
 			if err == nil {
 				b.GFLOPS, err = b.probe()

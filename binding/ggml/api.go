@@ -6,17 +6,17 @@ import "unsafe"
 // without the prefix. Handles (contexts, graphs, buffers, devices) are uintptr; tensors are *Tensor in C memory.
 type API struct {
 	// ggml.h: versions, names, types
-	Version                 func() string                                                                                          `c:"ggml_version"`
-	Commit                  func() string                                                                                          `c:"ggml_commit"`
-	OpName                  func(op int32) string                                                                                  `c:"ggml_op_name"`
-	TypeName                func(typ int32) string                                                                                 `c:"ggml_type_name"`
-	BlckSize                func(typ int32) int64                                                                                  `c:"ggml_blck_size"`
-	TypeSize                func(typ int32) uint64                                                                                 `c:"ggml_type_size"`
-	GetTypeTraits           func(typ int32) *TypeTraits                                                                            `c:"ggml_get_type_traits"`
-	QuantizeRequiresImatrix func(typ int32) bool                                                                                   `c:"ggml_quantize_requires_imatrix"`
-	LogSet                  func(callback, userData uintptr)                                                                       `c:"ggml_log_set"`
-	SetAbortCallback        func(callback uintptr) uintptr                                                                         `c:"ggml_set_abort_callback"`
-	QuantizeChunk           func(typ int32, src *float32, dst unsafe.Pointer, start, nrows, nPerRow int64, imatrix uintptr) uint64 `c:"ggml_quantize_chunk"`
+	Version                 func() string                                                                                           `c:"ggml_version"`
+	Commit                  func() string                                                                                           `c:"ggml_commit"`
+	OpName                  func(op int32) string                                                                                   `c:"ggml_op_name"`
+	TypeName                func(typ int32) string                                                                                  `c:"ggml_type_name"`
+	BlckSize                func(typ int32) int64                                                                                   `c:"ggml_blck_size"`
+	TypeSize                func(typ int32) uint64                                                                                  `c:"ggml_type_size"`
+	GetTypeTraits           func(typ int32) *TypeTraits                                                                             `c:"ggml_get_type_traits"`
+	QuantizeRequiresImatrix func(typ int32) bool                                                                                    `c:"ggml_quantize_requires_imatrix"`
+	LogSet                  func(callback, userData uintptr)                                                                        `c:"ggml_log_set"`
+	SetAbortCallback        func(callback uintptr) uintptr                                                                          `c:"ggml_set_abort_callback"`
+	QuantizeChunk           func(typ int32, src *float32, dst unsafe.Pointer, start, nrows, nPerRow int64, imatrix *float32) uint64 `c:"ggml_quantize_chunk"`
 
 	// ggml.h: contexts and tensors
 	Init           func(InitParams) uintptr                                                                     `c:"ggml_init"`
@@ -34,6 +34,7 @@ type API struct {
 	// ggml.h: operations
 	Add            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_add"`
 	AddInplace     func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_add_inplace"`
+	MulInplace     func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_mul_inplace"`
 	Sub            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_sub"`
 	Mul            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_mul"`
 	Div            func(ctx uintptr, a, b *Tensor) *Tensor                                                                                                         `c:"ggml_div"`
@@ -104,9 +105,10 @@ type API struct {
 	TensorGetAddr uintptr `c:"ggml_backend_tensor_get" sig:"func(*Tensor, unsafe.Pointer, uint64, uint64)"`
 
 	// ggml-alloc.h
-	GallocrNew           func(bufferType uintptr) uintptr            `c:"ggml_gallocr_new"`
-	GallocrFree          func(galloc uintptr)                        `c:"ggml_gallocr_free"`
-	GallocrAllocGraph    func(galloc, graph uintptr) bool            `c:"ggml_gallocr_alloc_graph"`
-	GallocrReserve       func(galloc, graph uintptr) bool            `c:"ggml_gallocr_reserve"`
-	GallocrGetBufferSize func(galloc uintptr, bufferID int32) uint64 `c:"ggml_gallocr_get_buffer_size"`
+	GallocrNew           func(bufferType uintptr) uintptr                                                `c:"ggml_gallocr_new"`
+	GallocrFree          func(galloc uintptr)                                                            `c:"ggml_gallocr_free"`
+	GallocrAllocGraph    func(galloc, graph uintptr) bool                                                `c:"ggml_gallocr_alloc_graph"`
+	GallocrReserve       func(galloc, graph uintptr) bool                                                `c:"ggml_gallocr_reserve"`
+	GallocrGetBufferSize func(galloc uintptr, bufferID int32) uint64                                     `c:"ggml_gallocr_get_buffer_size"`
+	GallocrReserveNSize  func(galloc, graph uintptr, nodeBufferIDs, leafBufferIDs *int32, sizes *uint64) `c:"ggml_gallocr_reserve_n_size"`
 }

@@ -14,11 +14,11 @@ import (
 
 // runBench measures training on this machine.
 func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := newFlags("bench", "bench [-m BASE.gguf] [--shape 110m|1b] [--type f32|q4_k_m|…] [flags]",
+	f := newFlags("bench", "bench [-m BASE.gguf] [--shape 110m|1b|8b] [--type f32|q4_k_m|…] [flags]",
 		"Measures LoRA training on this machine: tokens a second, memory, and the share of the BLAS's own rate.")
 	var o train.BenchOptions
 	f.StringVarP(&o.Model, "model", "m", "", "model to train on; without one, a random one is made")
-	shape := f.String("shape", "110m", "shape of the random model: 110m or 1b")
+	shape := f.String("shape", "110m", "shape of the random model: 110m, 1b or 8b")
 	kind := f.String("type", "f32", "type of its weights, such as f32, f16, q8_0, q4_0, q4_k, q6_k or q4_k_m")
 	f.IntVar(&o.Tokens, "ctx", 256, "tokens a step")
 	f.IntVar(&o.Steps, "steps", 5, "steps to measure, after two that are not")
@@ -36,8 +36,8 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return &usageError{where: "bench", why: "a number is below what makes sense", do: "give --ctx 2 or more, --steps, --rank 1 or more, --threads 0 or more"}
 	}
 	if o.Model == "" {
-		shapes := map[string]llama.Config{"110m": llama.Shape110M(), "1b": llama.Shape1B()}
-		if err := oneOf("bench: --shape", *shape, []string{"110m", "1b"}); err != nil {
+		shapes := map[string]llama.Config{"110m": llama.Shape110M(), "1b": llama.Shape1B(), "8b": llama.Shape8B()}
+		if err := oneOf("bench: --shape", *shape, []string{"110m", "1b", "8b"}); err != nil {
 			return err
 		}
 		dir, err := os.MkdirTemp("", "graft-bench-")

@@ -17,7 +17,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1   // failed while running
 	exitInput       = 2   // wrong usage or bad input
-	exitInterrupted = 130 // SIGINT or SIGTERM
+	exitInterrupted = 130 // SIGINT, SIGTERM or SIGHUP
 )
 
 // errInterrupted is the cause of a context that a signal cancelled.

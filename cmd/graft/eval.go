@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/graft-go/graft/peft"
@@ -24,11 +25,14 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	skipBad := f.Bool("skip-bad", false, "count bad rows and go on, instead of stopping at the first")
 	maxRows := f.Int("max-rows", 0, "rows to read; 0 = all")
 	appendEOS := f.Bool("append-eos", false, "end every text row with the end-of-sequence token")
+	fields := f.StringArray("field", nil, "other name of a field, as prompt=question; repeatable")
+	template := f.String("chat-template", "", "how conversations are written: a name or a file; left out, as the adapter's run did, else the model's own")
+	lossOn := f.String("loss-on", train.LossOnCompletion, "what of a conversation is scored: completion (the assistant's turns) or all")
 	asJSON := f.Bool("json", false, "one JSON document on stdout")
 	f.alias("ctx-size", "ctx")
 	f.alias("max-seq-length", "ctx")
 	f.alias("lora", "adapter")
-	f.rare("threads", "format", "skip-bad", "max-rows", "append-eos", "task")
+	f.rare("threads", "format", "skip-bad", "max-rows", "append-eos", "task", "field", "chat-template", "loss-on")
 	if done, err := f.parse(args, stdout); done || err != nil {
 		return err
 	}
@@ -46,18 +50,32 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := oneOf("eval: --task", *task, []string{"auto", "lm"}); err != nil {
 		return err
 	}
-	if err := oneOf("eval: --format", *format, data.Formats()); err != nil {
+	if err := oneOf("eval: --format", data.CanonicalFormat(*format), data.Formats()); err != nil {
 		return err
+	}
+	if err := oneOf("eval: --loss-on", *lossOn, []string{train.LossOnCompletion, train.LossOnAll}); err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, pair := range *fields {
+		usual, here, ok := strings.Cut(pair, "=")
+		if !ok || here == "" || !slices.Contains(data.FieldNames(), usual) {
+			return &usageError{where: "eval: --field " + quote(pair), why: "renames nothing that graft reads", do: "write prompt=NAME, with one of " + strings.Join(data.FieldNames(), ", ")}
+		}
+		names[usual] = here
 	}
 	s, err := open()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	score, err := s.Evaluate(ctx, train.EvalOptions{Files: *files, Ctx: *ctxSize,
-		Data: data.Options{Format: *format, SkipBad: *skipBad, MaxRows: *maxRows, AppendEOS: *appendEOS}})
+	score, err := s.Evaluate(ctx, train.EvalOptions{Files: *files, Ctx: *ctxSize, Chat: *template,
+		Data: data.Options{Format: *format, Fields: names, LossAll: *lossOn == train.LossOnAll, SkipBad: *skipBad, MaxRows: *maxRows, AppendEOS: *appendEOS}})
 	if err != nil {
 		return err
+	}
+	for _, line := range append(score.Set.Notes, score.Set.Warnings...) {
+		fmt.Fprintln(stderr, line)
 	}
 	if n := score.Set.RowsCut; n > 0 {
 		fmt.Fprintf(stderr, "%d of %d rows are longer than --ctx %d and were cut; --ctx %d would cut none\n", n, score.Set.RowsRead, *ctxSize, score.Set.LongestRow)

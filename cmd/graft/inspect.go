@@ -15,7 +15,8 @@ import (
 // inspection is what `graft inspect --json` prints of a GGUF file.
 type inspection struct {
 	File         string           `json:"file"`
-	Bytes        int64            `json:"bytes"`
+	Bytes        int64            `json:"bytes"`           // of all parts
+	Parts        []inspectionPart `json:"parts,omitempty"` // of a split model
 	Version      uint32           `json:"version"`
 	Alignment    uint64           `json:"alignment"`
 	Type         string           `json:"type"` // general.type: model, adapter, graft, …
@@ -39,6 +40,13 @@ type inspectionLine struct {
 	Type  string  `json:"type"`
 	Shape []int64 `json:"shape"` // row length first
 	Bytes int64   `json:"bytes"`
+}
+
+// inspectionPart is one file of a split model.
+type inspectionPart struct {
+	File    string `json:"file"`
+	Bytes   int64  `json:"bytes"`
+	Tensors int    `json:"tensors"`
 }
 
 // adapterFacts is what makes an adapter: ranks and alpha of its LoRA pairs, the tensors they stand on, its base.
@@ -103,6 +111,11 @@ func inspect(f *gguf.File) *inspection {
 	in := &inspection{
 		File: f.Path, Bytes: f.Size, Version: f.Version, Alignment: f.Alignment, Parameters: f.Parameters(),
 		Types: map[string]int{}, Metadata: make(map[string]any, len(f.Keys)), Tensors: make([]inspectionLine, 0, len(f.Tensors)),
+	}
+	if parts := f.Parts(); len(parts) > 1 {
+		for _, p := range parts {
+			in.Parts = append(in.Parts, inspectionPart{p.Path, p.Bytes, p.Tensors})
+		}
 	}
 	in.Type, _ = f.String("general.type")
 	in.Architecture, _ = f.String("general.architecture")

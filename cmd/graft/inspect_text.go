@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ func (in *inspection) print(stdout io.Writer) error {
 	}
 	line("file", plainText(in.File))
 	line("size", fmt.Sprintf("%s (%s bytes)", binarySize(in.Bytes), thousands(in.Bytes)))
+	for i, p := range in.Parts {
+		line(fmt.Sprintf("part %d", i+1), fmt.Sprintf("%s: %s, %d tensors", plainText(filepath.Base(p.File)), binarySize(p.Bytes), p.Tensors))
+	}
 	line("format", fmt.Sprintf("GGUF version %d, alignment %d", in.Version, in.Alignment))
 	line("type", plainText(in.Type))
 	line("architecture", plainText(in.Architecture))

@@ -29,6 +29,7 @@ func verbs() []verb {
 		{"eval", "score a model, with or without an adapter, on a data set", runEval},
 		{"generate", "continue a prompt", runGenerate},
 		{"export", "write an adapter as llama.cpp loads it", runExport},
+		{"init", "make a new model with random weights", runInit},
 		{"bench", "measure training on this machine", runBench},
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
 		{"doctor", "show what is installed and how to fix what is missing", runDoctor},
@@ -40,7 +41,11 @@ func verbs() []verb {
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup, or a background job of a plain shell
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		<-signals
 		cancel(errInterrupted)

@@ -57,6 +57,9 @@ func (p *progress) plan(r *train.Resolved) {
 	for _, line := range r.Reasons {
 		p.note("%s", line)
 	}
+	if r.Memory != nil {
+		p.note("memory %s", r.Memory)
+	}
 	for _, line := range r.Warnings {
 		p.note("warning: %s", line)
 	}

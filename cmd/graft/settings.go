@@ -33,22 +33,26 @@ func bindSettings(f *flags) *givenSettings {
 // givenSettings are the settings that stand on the command line.
 type givenSettings struct{ values []*settingValue }
 
-// config is the defaults, over them the settings file of --config, and over that the flags.
-func (g *givenSettings) config() (train.Config, error) {
-	c := train.DefaultConfig()
+// config is the defaults, over them the settings file of --config, and over that the flags. names are the settings that stand in the
+// file or among the flags.
+func (g *givenSettings) config() (c train.Config, names []string, err error) {
+	c, names = train.DefaultConfig(), []string{}
 	for _, v := range g.values {
 		if v.setting.Name == "config" && len(v.texts) > 0 {
-			if err := train.LoadSettings(v.scratch.File, &c); err != nil {
-				return c, err
+			if names, err = train.LoadGiven(v.scratch.File, &c); err != nil {
+				return c, nil, err
 			}
 		}
 	}
 	for _, v := range g.values {
 		if err := v.apply(&c); err != nil {
-			return c, err
+			return c, nil, err
+		}
+		if len(v.texts) > 0 {
+			names = append(names, v.setting.Name)
 		}
 	}
-	return c, nil
+	return c, names, nil
 }
 
 // settingValue is one setting as a pflag.Value.

@@ -19,14 +19,14 @@ func runTrain(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := f.noArgs(); err != nil {
 		return err
 	}
-	config, err := given.config()
+	config, names, err := given.config()
 	if err != nil {
 		return err
 	}
 	show := newProgress(stderr)
 	defer show.end()
 	result, err := train.Run(ctx, config, train.Options{
-		Log: show.note, OnPlan: show.plan, OnStep: show.step, OnEval: show.eval,
+		Log: show.note, OnPlan: show.plan, OnStep: show.step, OnEval: show.eval, Given: names,
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@ import "bytes"
 
 // Parse reads a file that is in memory already.
 func Parse(b []byte) (*File, error) {
-	f := &File{Path: "memory.gguf", Size: int64(len(b)), mapping: b}
+	f := &File{Path: "memory.gguf", Size: int64(len(b)), ownSize: int64(len(b)), mapping: b}
 	if err := f.parse(); err != nil {
 		return nil, err
 	}

@@ -13,20 +13,23 @@ import (
 	"github.com/graft-go/graft/ggml"
 )
 
-// File is an open GGUF file. Its methods may be called from several goroutines, Close excepted.
+// File is an open GGUF model: one file, or the parts of a split one, named by the first. Its methods may be called from several goroutines, Close excepted.
 type File struct {
 	Path       string
 	Version    uint32
 	Alignment  uint64 // of the tensors' data, in bytes
-	DataOffset int64  // where the data section begins, in bytes
-	Size       int64  // of the file, in bytes
+	DataOffset int64  // where the data section of the first part begins, in bytes
+	Size       int64  // of the file, or of all parts, in bytes
 	Keys       []KeyValue
-	Tensors    []TensorInfo
+	Tensors    []TensorInfo // in file order, part by part
 
-	keyAt    map[string]int
-	tensorAt map[string]int
-	mapping  []byte
-	modTime  time.Time
+	keyAt      map[string]int
+	tensorAt   map[string]int
+	mapping    []byte
+	modTime    time.Time
+	ownSize    int64
+	rest       []*File // further parts of a split model
+	ownTensors int     // of a split model: tensors of the first part
 }
 
 // TensorInfo is a tensor's line in the header.
@@ -34,7 +37,8 @@ type TensorInfo struct {
 	Name   string
 	Type   ggml.Type
 	Ne     []int64 // shape, row length first, 1 to 4 numbers
-	Offset uint64  // from the start of the data section, in bytes
+	Offset uint64  // from the start of its part's data section, in bytes
+	Part   int     // which file of a split model holds it, from 0
 	Bytes  int64   // length of the data, without padding
 }
 
@@ -47,18 +51,30 @@ func (t *TensorInfo) Elements() int64 {
 	return n
 }
 
-// Open maps a file and reads its whole header. The error is an *Error that says what is wrong and what to do.
-// The caller closes the file.
+// Open maps a file and reads its whole header. A split model is opened by its first part, the others lying beside it. The error is
+// an *Error that says what is wrong and what to do. The caller closes the file.
 func Open(path string) (*File, error) {
-	f, err := open(path)
+	f, err := openOne(path)
 	if err == nil {
-		return f, nil
+		if err = f.openParts(); err == nil {
+			return f, nil
+		}
+		f.Close()
 	}
+	return nil, asError(path, err)
+}
+
+// asError gives an error its path, if it has none.
+func asError(path string, err error) error {
 	var ft *fault
-	if errors.As(err, &ft) {
-		return nil, &Error{Path: path, Reason: ft.reason, Advice: ft.advice}
+	var done *Error
+	switch {
+	case errors.As(err, &done):
+		return done
+	case errors.As(err, &ft):
+		return &Error{Path: path, Reason: ft.reason, Advice: ft.advice}
 	}
-	return nil, systemError(path, err)
+	return systemError(path, err)
 }
 
 // systemError words what the operating system says of a path.
@@ -78,7 +94,8 @@ func systemError(path string, err error) *Error {
 	return e
 }
 
-func open(path string) (*File, error) {
+// openOne opens a single file.
+func openOne(path string) (*File, error) {
 	st, err := os.Stat(path) // before opening: a pipe would block
 	if err != nil {
 		return nil, err
@@ -107,7 +124,7 @@ func open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Path: path, Size: st.Size(), mapping: m, modTime: st.ModTime()}
+	f := &File{Path: path, Size: st.Size(), ownSize: st.Size(), mapping: m, modTime: st.ModTime()}
 	if err := f.parse(); err != nil {
 		f.Close()
 		return nil, err
@@ -126,18 +143,27 @@ func (f *File) Close() error {
 	for i := range f.Keys {
 		f.Keys[i].raw = nil
 	}
-	return unmap(m)
+	err := unmap(m)
+	for _, p := range f.rest {
+		err = errors.Join(err, p.Close())
+	}
+	return err
 }
 
-// CheckUnchanged says whether the file on disk is still the one that was opened, by size and time of change: a mapped
-// file that is cut short while in use ends the process with SIGBUS.
+// CheckUnchanged says whether the file on disk, and every other part, is still the one that was opened, by size and time of change: a
+// mapped file that is cut short while in use ends the process with SIGBUS.
 func (f *File) CheckUnchanged() error {
 	st, err := os.Stat(f.Path)
 	if err != nil {
 		return systemError(f.Path, err)
 	}
-	if st.Size() != f.Size || !st.ModTime().Equal(f.modTime) {
+	if st.Size() != f.ownSize || !st.ModTime().Equal(f.modTime) {
 		return &Error{Path: f.Path, Reason: "the file changed while it was in use", Advice: "leave it alone during a run and start again"}
+	}
+	for _, p := range f.rest {
+		if err := p.CheckUnchanged(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -153,15 +179,13 @@ func (f *File) Tensor(name string) (*TensorInfo, bool) {
 
 // Data is a view of a tensor's bytes in the mapping, never copied; nil after Close.
 func (f *File) Data(t *TensorInfo) []byte {
-	if f.mapping == nil {
+	p := f.part(t)
+	if p.mapping == nil {
 		return nil
 	}
-	at := f.DataOffset + int64(t.Offset)
-	return f.mapping[at : at+t.Bytes : at+t.Bytes]
+	at := p.DataOffset + int64(t.Offset)
+	return p.mapping[at : at+t.Bytes : at+t.Bytes]
 }
-
-// Mapping is the whole file in memory, page-aligned where the system maps files; nil after Close.
-func (f *File) Mapping() []byte { return f.mapping }
 
 // Parameters is the number of values of all tensors.
 func (f *File) Parameters() int64 {
@@ -172,8 +196,8 @@ func (f *File) Parameters() int64 {
 	return n
 }
 
-// SHA256 is the hash over all tensor bytes in file order, without padding, in lower-case hex: graft's name for a base
-// model, independent of its metadata. It reads the whole file.
+// SHA256 is the hash over all tensor bytes in file order, part by part and without padding, in lower-case hex: graft's name for a
+// base model, independent of its metadata and of how it is split. It reads the whole model.
 func (f *File) SHA256() (string, error) {
 	if f.mapping == nil {
 		return "", &Error{Path: f.Path, Reason: "the file is closed"}

@@ -16,7 +16,6 @@ const (
 	minKeyBytes      = 8 + 1 + 4 + 1
 	minTensorBytes   = 8 + 1 + 4 + 4 + 8
 	keyAlignment     = "general.alignment"
-	keySplitCount    = "split.count"
 )
 
 // cursor walks through the header. Its methods never read past the end: they return a fault that says where.
@@ -83,10 +82,6 @@ func (f *File) parse() error {
 	}
 	if err := f.parseKeys(c, nKeys); err != nil {
 		return err
-	}
-	if n, ok := f.Uint(keySplitCount); ok && n > 1 {
-		return &fault{fmt.Sprintf("one of %d parts of a split model, which graft does not read yet", n),
-			"join the parts with llama.cpp's llama-gguf-split --merge"}
 	}
 	if err := f.parseAlignment(); err != nil {
 		return err

@@ -84,7 +84,6 @@ func TestOpenFaults(t *testing.T) {
 		{"nested array", header(0, 1).key("a", gguf.KindArray).u32(9).u64(1).u32(4).u64(0).b, []string{"array of arrays"}},
 		{"bad bool", append(header(0, 1).key("a", gguf.KindBool).b, 7), []string{`key "a" holds a bool of value 7`}},
 		{"key twice", header(0, 2).key("a", gguf.KindUint32).u32(1).key("a", gguf.KindUint32).u32(1).b, []string{`key "a" is there twice`}},
-		{"split", header(0, 1).key("split.count", gguf.KindUint32).u32(3).b, []string{"one of 3 parts", "--merge"}},
 		{"alignment 0", header(0, 1).key("general.alignment", gguf.KindUint32).u32(0).b, []string{"general.alignment is 0"}},
 		{"alignment 4", header(0, 1).key("general.alignment", gguf.KindUint32).u32(4).b, []string{"general.alignment is 4"}},
 		{"alignment 24", header(0, 1).key("general.alignment", gguf.KindUint32).u32(24).b, []string{"general.alignment is 24"}},

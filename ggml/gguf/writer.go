@@ -187,10 +187,11 @@ func (w *Writer) SetBools(key string, v []bool) { setArray(w, key, KindBool, v, 
 // SetStrings sets a key to a list of strings.
 func (w *Writer) SetStrings(key string, v []string) { setArray(w, key, KindString, v, appendString) }
 
-// CopyKeys copies the keys of f in their order, but those for which except (may be nil) is true. f stays open until Close.
+// CopyKeys copies the keys of f in their order, but those for which except (may be nil) is true, and those of a split model that speak
+// of its parts, since what is written is whole. f stays open until Close.
 func (w *Writer) CopyKeys(f *File, except func(key string) bool) {
 	for _, kv := range f.Keys {
-		if except == nil || !except(kv.Key) {
+		if (except == nil || !except(kv.Key)) && (len(f.rest) == 0 || !isSplitKey(kv.Key)) {
 			w.set(kv)
 		}
 	}

@@ -130,6 +130,24 @@ func softMaxed(x array, mask *array, s float64) array {
 	})
 }
 
+// yarnAngle mixes the stretched angle with the angle itself for a pair (Peng et al. 2023, "NTK-by-parts"), and magnified is YaRN's m(s).
+// The ends of the ramp are whole pairs, as in llama.cpp.
+func yarnAngle(theta float64, pair int64, r ggml.Rope) float64 {
+	turns := func(n float32) float64 { // the pair that turns n times over OrigCtx tokens
+		return float64(r.Dims) * math.Log(float64(r.OrigCtx)/(float64(n)*2*math.Pi)) / (2 * math.Log(float64(r.Base)))
+	}
+	low, high := max(0, math.Floor(turns(r.BetaFast))), min(float64(r.Dims-1), math.Ceil(turns(r.BetaSlow)))
+	ramp := (1 - min(1, max(0, (float64(pair)-low)/max(0.001, high-low)))) * float64(r.ExtFactor)
+	return theta*float64(r.Scale)*(1-ramp) + theta*ramp
+}
+
+func magnified(r ggml.Rope) float64 {
+	if r.ExtFactor == 0 {
+		return float64(r.AttnFactor)
+	}
+	return float64(r.AttnFactor) * (1 + 0.1*math.Log(1/float64(r.Scale)))
+}
+
 // rotated turns the pairs (2i, 2i+1) of the first Dims values by pos·Scale·Base^(−2i/Dims)/factors[i] (Su et al., RoFormer, eq. 34).
 func rotated(x array, pos []int32, factors []float64, r ggml.Rope) array {
 	return fill(x.ne, func(i, j, h, b int64) float64 {
@@ -137,16 +155,17 @@ func rotated(x array, pos []int32, factors []float64, r ggml.Rope) array {
 			return x.at(i, j, h, b)
 		}
 		pair := i / 2
-		theta := float64(pos[h]) * float64(r.Scale) * math.Pow(float64(r.Base), -2*float64(pair)/float64(r.Dims))
+		theta := float64(pos[h]) * math.Pow(float64(r.Base), -2*float64(pair)/float64(r.Dims))
 		if factors != nil {
 			theta /= factors[pair]
 		}
+		theta = yarnAngle(theta, pair, r)
 		sin, cos := math.Sincos(theta)
 		even, odd := x.at(2*pair, j, h, b), x.at(2*pair+1, j, h, b)
 		if i%2 == 0 {
-			return float64(r.AttnFactor) * (even*cos - odd*sin)
+			return magnified(r) * (even*cos - odd*sin)
 		}
-		return float64(r.AttnFactor) * (even*sin + odd*cos)
+		return magnified(r) * (even*sin + odd*cos)
 	})
 }
 

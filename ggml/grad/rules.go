@@ -29,6 +29,7 @@ var rules = map[ggml.Op]Rule{
 // noGradient names the operations that are never differentiated, with the reason.
 var noGradient = map[ggml.Op]string{
 	ggml.OpAddInplace:   "overwrites its operand; it gathers gradients",
+	ggml.OpMulInplace:   "overwrites its operand; it scales gradients",
 	ggml.OpLog:          "only in the loss, whose gradient is written out",
 	ggml.OpArgMax:       "its result is an index",
 	ggml.OpRepeatBack:   "only in gradients",

@@ -81,6 +81,8 @@ func ruleCases() []ruleCase {
 		ropeCase("Rope of a part of the head", some(yarnless, func(r *ggml.Rope) { r.Dims = 6 }), nil, 10, 3, 4),
 		ropeCase("Rope with factors", some(yarnless, func(r *ggml.Rope) { r.Dims = 6 }), &pairFactors, 8, 2, 4),
 		ropeCase("Rope with a scale and a magnitude", some(yarnless, func(r *ggml.Rope) { r.Scale, r.AttnFactor, r.Base = 0.25, 1.5, 500 }), nil, 8, 1, 4),
+		ropeCase("Rope with YaRN", some(yarnless, func(r *ggml.Rope) { r.Scale, r.ExtFactor = 0.125, 1 }), nil, 8, 2, 4),
+		ropeCase("Rope with YaRN, a part of it, factors and a magnitude", some(yarnless, func(r *ggml.Rope) { r.Dims, r.Scale, r.ExtFactor, r.AttnFactor, r.OrigCtx = 6, 0.25, 0.75, 0.9, 4096 }), &pairFactors, 8, 2, 4),
 
 		{name: "GetRows with repeated ids", op: ggml.OpGetRows, leaves: [][]int64{n(6, 4)}, step: linear, tol: exact, consts: []constant{{ne: n(5), i32: ids}},
 			record: func(g *ggml.Graph, x, c []*ggml.Tensor) *ggml.Tensor { return g.GetRows(x[0], c[0]) },

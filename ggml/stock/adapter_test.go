@@ -115,7 +115,8 @@ func TestSetAdapter(t *testing.T) {
 	require.NoError(t, err)
 	plain, err := m.Logits(ids)
 	require.NoError(t, err)
-	path := adapter(t, nil, nil)
+	// The chat template that graft's adapters carry is a key that the loader does not know, and lets stand.
+	path := adapter(t, func(w *gguf.Writer) { w.SetString("tokenizer.chat_template", "{% for m in messages %}…{% endfor %}") }, nil)
 	for _, scale := range []float32{1, -0.5} {
 		require.NoError(t, m.SetAdapter(path, scale))
 		got, err := m.Logits(ids)

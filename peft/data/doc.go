@@ -1,6 +1,7 @@
 // Package data turns files into token batches with a loss mask.
 //
-// Read reads JSONL rows (`text`, or pre-tokenized `input_ids` with `labels`) and plain text into a Set of rows; Split
+// Read reads JSONL rows (conversations in the forms of OpenAI, ShareGPT and Alpaca, prompts with completions, `text`, or
+// pre-tokenized `input_ids` with `labels`) and plain text into a Set of rows; Split
 // takes a validation part off it by the seed; a Plan lays the rows of a Set into micro-batches of B sequences of T
 // tokens, packed or not, in an order that depends on nothing but the seed and the step.
 //
@@ -14,19 +15,43 @@ const NoLabel int32 = -100
 
 // Formats that Options.Format takes and Set.Formats reports.
 const (
-	FormatAuto     = "auto"
-	FormatText     = "text"      // JSONL rows with a field `text`
-	FormatInputIDs = "input_ids" // JSONL rows with `input_ids` and perhaps `labels`
-	FormatTxt      = "txt"       // plain text, cut into contiguous pieces
+	FormatAuto          = "auto"
+	FormatMessages      = "messages"          // OpenAI's: `messages` with role and content, perhaps `tools`
+	FormatConversations = "conversations"     // ShareGPT's: `conversations` with from and value, perhaps `system`, `tools`
+	FormatAlpaca        = "alpaca"            // `instruction`, perhaps `input`, `output`
+	FormatPrompt        = "prompt_completion" // `prompt` and `completion`
+	FormatText          = "text"              // a field `text`
+	FormatInputIDs      = "input_ids"         // `input_ids` and perhaps `labels`
+	FormatTxt           = "txt"               // plain text, cut into contiguous pieces
 )
 
 // Formats lists what Options.Format may be.
 func Formats() []string {
-	return []string{FormatAuto, FormatText, FormatInputIDs, FormatTxt}
+	return []string{FormatAuto, FormatMessages, FormatConversations, FormatAlpaca, FormatPrompt, FormatText, FormatInputIDs, FormatTxt}
+}
+
+// CanonicalFormat takes other usual names of a format to the one that Formats lists.
+func CanonicalFormat(name string) string {
+	switch name {
+	case "sharegpt":
+		return FormatConversations
+	case "openai":
+		return FormatMessages
+	case "instruction":
+		return FormatAlpaca
+	case "prompt", "prompt/completion":
+		return FormatPrompt
+	}
+	return name
+}
+
+// FieldNames lists the fields of a row that Options.Fields may map to others.
+func FieldNames() []string {
+	return []string{"messages", "conversations", "instruction", "input", "output", "prompt", "completion", "system", "tools", "text", "input_ids", "labels"}
 }
 
 // Trainable names what graft can read, for error messages.
-const Trainable = "rows with `text` or `input_ids`, one JSON object a line, or a plain .txt file"
+const Trainable = "rows with `messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, `text` or `input_ids`, one JSON object a line, or a plain .txt file"
 
 // Tokenizer is what Read needs of a model's vocabulary.
 type Tokenizer interface {

@@ -100,10 +100,10 @@ type kind struct {
 
 func kinds() []kind {
 	return []kind{
-		{"messages", []string{"messages"}, false},
-		{"conversations", []string{"conversations"}, false},
-		{"instruction/output", []string{"instruction", "output"}, false},
-		{"prompt/completion", []string{"prompt", "completion"}, false},
+		{FormatMessages, []string{"messages"}, true},
+		{FormatConversations, []string{"conversations"}, true},
+		{FormatAlpaca, []string{"instruction", "output"}, true},
+		{FormatPrompt, []string{"prompt", "completion"}, true},
 		{"text/label", []string{"text", "label"}, false},
 		{FormatText, []string{"text"}, true},
 		{FormatInputIDs, []string{"input_ids"}, true},

@@ -205,6 +205,25 @@ func (p *Plan) Epoch(step int) float64 {
 	return float64(step) / float64(p.StepsPerEpoch())
 }
 
+// PaddedTokens is the number of tokens that the micro-batches of the first epoch compute, padding included, where fit gives the length that
+// sequences of a length are padded to.
+func (p *Plan) PaddedTokens(fit func(longest int) int) int {
+	p.shuffleFor(1)
+	n := 0
+	for from := 0; from < len(p.order); from += p.o.B {
+		longest := 0
+		for _, seq := range p.order[from:min(from+p.o.B, len(p.order))] {
+			length := 0
+			for _, row := range p.items[p.start[seq]:p.start[seq+1]] {
+				length += p.length(int(row))
+			}
+			longest = max(longest, length)
+		}
+		n += p.o.B * fit(longest)
+	}
+	return n
+}
+
 // first is where step k begins in the order of its epoch.
 func (p *Plan) first(step int) int {
 	return (step - 1) % p.StepsPerEpoch() * p.o.B * p.o.Accum

@@ -166,3 +166,14 @@ func TestFillAllocatesNothing(t *testing.T) {
 		step++
 	}))
 }
+
+func TestPaddedTokens(t *testing.T) {
+	set := &Set{}
+	for _, n := range []int{3, 9, 4, 2} {
+		ids := make([]int32, n)
+		set.Rows = append(set.Rows, Row{Tokens: ids, Labels: ids})
+	}
+	fit := func(longest int) int { return (longest + 3) / 4 * 4 }
+	require.Equal(t, 2*12+2*4, NewPlan(set, PlanOptions{B: 2, T: 16, Accum: 1}).PaddedTokens(fit))
+	require.Equal(t, 2*16, NewPlan(set, PlanOptions{B: 2, T: 16, Accum: 1, Pack: true}).PaddedTokens(fit))
+}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/graft-go/graft/peft/chat"
 )
 
 // Options says how Read reads.
@@ -21,6 +23,8 @@ type Options struct {
 	AppendEOS bool              // end every text row with EOS
 	NVocab    int               // token ids a row may hold; 0 = the tokenizer's
 	Fields    map[string]string // usual field name → its name in the files
+	Chat      ChatTemplate      // for rows that are conversations; nil where none can be
+	LossAll   bool              // every token of a conversation is a label, not the answers alone
 	Check     func() error      // asked before each row; an error ends the reading (a cancelled context). May be nil
 }
 
@@ -36,6 +40,8 @@ type Set struct {
 	RowsWithoutLabel int // rows left out since no token of theirs is a target
 	LongestRow       int // tokens of the longest row before cutting; plain text is not counted
 	FirstBad         error
+	Notes            []string // what is to be said about the rows, each once: how the chat template was chosen
+	Warnings         []string // what is wrong with them though they can be trained on
 
 	whole   []Row // uncut; a plain text is one row with Line 0
 	maxRows int
@@ -48,7 +54,7 @@ func Read(files []string, tok Tokenizer, o Options) (*Set, error) {
 	if len(files) == 0 {
 		return nil, &Error{File: "data", Reason: "no file given"}
 	}
-	if o.Format == "" {
+	if o.Format = CanonicalFormat(o.Format); o.Format == "" {
 		o.Format = FormatAuto
 	}
 	if o.NVocab == 0 && tok != nil {
@@ -93,6 +99,7 @@ type reader struct {
 	tok  Tokenizer
 	o    Options
 	path string
+	chat *chat.Choice // once it is needed
 }
 
 // full tells whether as many rows are read as were asked for.
@@ -236,6 +243,9 @@ func (r *reader) jsonl(f io.Reader) (string, error) {
 		if fatal := new(refusal); errors.As(err, &fatal) {
 			return "", &Error{File: r.path, Line: line, Reason: fatal.Error()}
 		}
+		if broken := new(templateError); errors.As(err, &broken) {
+			return "", broken.err
+		}
 		if err != nil {
 			bad := &Error{File: r.path, Line: line, Reason: err.Error()}
 			if !r.o.SkipBad {
@@ -281,11 +291,24 @@ func (r *reader) row(line []byte, format string) (Row, string, error) {
 			return Row{}, "", fmt.Errorf("a row of the format %s, but the first row of the file has the format %s", k.name, format)
 		}
 	}
-	var row Row
-	if format == FormatText {
-		row, err = r.textRow(o)
-	} else {
-		row, err = r.idRow(o)
-	}
+	row, err := r.rowOf(format, o)
 	return row, format, err
+}
+
+// rowOf reads a row of a format.
+func (r *reader) rowOf(format string, o object) (Row, error) {
+	switch format {
+	case FormatText:
+		return r.textRow(o)
+	case FormatInputIDs:
+		return r.idRow(o)
+	case FormatMessages:
+		return r.messagesRow(o)
+	case FormatConversations:
+		return r.shareRow(o)
+	case FormatAlpaca:
+		return r.alpacaRow(o)
+	default:
+		return r.promptRow(o)
+	}
 }

@@ -22,15 +22,32 @@ func (t byteTokenizer) Tokenize(text string, _, parseSpecial bool) ([]int32, err
 			out, text = append(out, 1), text[3:]
 			continue
 		}
+		if parseSpecial && strings.HasPrefix(text, "</s>") {
+			out, text = append(out, 2), text[4:]
+			continue
+		}
 		out, text = append(out, int32(text[0])+3), text[1:]
 	}
 	return out, nil
 }
-func (t byteTokenizer) N() int             { return 259 }
-func (t byteTokenizer) BOS() (int32, bool) { return 1, true }
-func (t byteTokenizer) EOS() (int32, bool) { return 2, !t.noEOS }
-func (t byteTokenizer) AddBOS() bool       { return t.addBOS }
-func (t byteTokenizer) AddEOS() bool       { return t.addEOS }
+func (t byteTokenizer) N() int              { return 259 }
+func (t byteTokenizer) BOS() (int32, bool)  { return 1, true }
+func (t byteTokenizer) EOS() (int32, bool)  { return 2, !t.noEOS }
+func (t byteTokenizer) AddBOS() bool        { return t.addBOS }
+func (t byteTokenizer) AddEOS() bool        { return t.addEOS }
+func (t byteTokenizer) IsEOG(id int32) bool { return id == 2 }
+func (t byteTokenizer) Text(id int32) string {
+	if id < 3 {
+		return []string{"<unk>", "<s>", "</s>"}[id]
+	}
+	return string([]byte{byte(id - 3)})
+}
+func (t byteTokenizer) Piece(id int32) []byte {
+	if id < 3 {
+		return nil
+	}
+	return []byte{byte(id - 3)}
+}
 
 // write puts content into a file of a new folder.
 func write(t testing.TB, name, content string) string {
@@ -117,10 +134,10 @@ func TestReadFaults(t *testing.T) {
 		{"unknown fields later", "a.jsonl", ok + `{"txt":"a"}`, 2, `"txt"`},
 		{"unknown fields", "a.jsonl", `{"question":"a","answer":"b"}`, 1, `"answer", "question"`},
 		{"no fields", "a.jsonl", `{}`, 1, "no field"},
-		{"messages", "a.jsonl", `{"messages":[]}`, 1, "messages rows are not read yet"},
-		{"conversations", "a.jsonl", `{"conversations":[]}`, 1, "not read yet"},
-		{"Alpaca", "a.jsonl", `{"instruction":"a","input":"","output":"b"}`, 1, "not read yet"},
-		{"prompt and completion", "a.jsonl", `{"prompt":"a","completion":"b"}`, 1, "not read yet"},
+		{"messages", "a.jsonl", `{"messages":[]}`, 1, `"messages" is empty`},
+		{"conversations", "a.jsonl", `{"conversations":[]}`, 1, `"conversations" is empty`},
+		{"Alpaca", "a.jsonl", `{"instruction":"a","input":"","output":"b"}`, 1, "needs a chat template"},
+		{"prompt and completion", "a.jsonl", `{"prompt":"a","completion":"b"}`, 1, "needs a chat template"},
 		{"classification", "a.jsonl", `{"text":"a","label":"b"}`, 1, "not read yet"},
 		{"unequal lengths", "a.jsonl", `{"input_ids":[1,2],"labels":[1]}`, 1, "2 input_ids but 1 labels"},
 		{"an id too large", "a.jsonl", `{"input_ids":[1,259]}`, 1, "input_ids[1] is 259, outside the model's vocabulary 0…258"},

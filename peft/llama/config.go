@@ -23,6 +23,7 @@ type Config struct {
 	Vocab   int64   // columns of token_embd.weight
 	NormEps float32 // llama.attention.layer_norm_rms_epsilon
 	Rope    ggml.Rope
+	Long    bool // rope scaling "longrope": factors by the length of the context (rope_factors_long, rope_factors_short)
 	Tied    bool // no output.weight: the head uses token_embd.weight
 }
 
@@ -40,11 +41,14 @@ func (e *UnsupportedError) BadInput() bool { return true }
 // trainable names models of the architecture, for people whose model is of another.
 const trainable = "use a model that trains: Llama 2 or 3.x, classic Mistral 7B, TinyLlama, SmolLM2, R1-Distill-Llama"
 
-// weightTypes are the types of weights that this package takes.
-var weightTypes = map[ggml.Type]bool{
-	ggml.TypeF32: true, ggml.TypeF16: true, ggml.TypeBF16: true, ggml.TypeQ8_0: true, ggml.TypeQ4_0: true, ggml.TypeQ4_K: true, ggml.TypeQ6_K: true,
-	ggml.TypeQ4_1: true, ggml.TypeQ5_0: true, ggml.TypeQ5_1: true, ggml.TypeQ5_K: true, ggml.TypeQ3_K: true, ggml.TypeQ2_K: true,
-}
+// Limits of sizes, far above any model; those of blocks and heads are LLAMA_MAX_LAYERS and a multiple of the largest Llama's heads.
+const (
+	mostContext = 1 << 24
+	mostEmbd    = 1 << 20
+	mostBlocks  = 512
+	mostFF      = 1 << 24
+	mostHeads   = 1 << 12
+)
 
 // ReadConfig reads and checks the hyper-parameters and every tensor's presence, shape and type. All faults are named at once, in an
 // *UnsupportedError.
@@ -61,8 +65,8 @@ func ReadConfig(f *gguf.File) (*Config, error) {
 	}
 	r := reader{f: f}
 	c := &Config{
-		Context: r.size("llama.context_length", 1<<24), Embd: r.size("llama.embedding_length", 1<<20), Blocks: r.size("llama.block_count", 512),
-		FF: r.size("llama.feed_forward_length", 1<<24), Heads: r.size("llama.attention.head_count", 1<<12),
+		Context: r.size("llama.context_length", mostContext), Embd: r.size("llama.embedding_length", mostEmbd),
+		Blocks: r.size("llama.block_count", mostBlocks), FF: r.size("llama.feed_forward_length", mostFF), Heads: r.size("llama.attention.head_count", mostHeads),
 		NormEps: float32(r.float("llama.attention.layer_norm_rms_epsilon")),
 	}
 	c.KVHeads = r.optionalSize("llama.attention.head_count_kv", c.Heads)
@@ -89,35 +93,6 @@ func ReadConfig(f *gguf.File) (*Config, error) {
 		return nil, &UnsupportedError{f.Path, strings.Join(r.faults, "; ")}
 	}
 	return c, nil
-}
-
-// readRope reads the rotary embedding: base, dimension count and linear scaling. Llama 3's frequency factors are a tensor.
-func (c *Config) readRope(r *reader) {
-	f := r.f
-	c.Rope = ggml.Rope{Base: 10000, Scale: 1, AttnFactor: 1, BetaFast: 32, BetaSlow: 1, OrigCtx: int(c.Context)}
-	if base, ok := f.Float("llama.rope.freq_base"); ok {
-		c.Rope.Base = float32(base)
-	}
-	c.Rope.Dims = int(r.optionalSize("llama.rope.dimension_count", c.HeadDim))
-	// As libllama: a factor without a type is linear, no factor or 0 is no scaling.
-	kind, _ := f.String("llama.rope.scaling.type")
-	factor, ok := f.Float("llama.rope.scaling.factor")
-	if !ok {
-		factor, _ = f.Float("llama.rope.scale_linear")
-	}
-	switch {
-	case factor < 0 || math.IsNaN(factor) || math.IsInf(factor, 0):
-		r.fault("the rope scaling factor is %g", factor)
-	case kind == "" || kind == "linear":
-		if factor > 0 {
-			c.Rope.Scale = float32(1 / factor)
-		}
-	case kind != "none":
-		r.fault("rope scaling %q is not built; none, linear and Llama 3's frequency factors are", kind)
-	}
-	if !(c.Rope.Base > 0) || math.IsInf(float64(c.Rope.Base), 0) || c.Rope.Dims%2 != 0 || int64(c.Rope.Dims) > c.HeadDim {
-		r.fault("rope of %d dimensions with base %g does not fit heads of width %d", c.Rope.Dims, c.Rope.Base, c.HeadDim)
-	}
 }
 
 // reader reads keys and gathers faults.
@@ -149,6 +124,19 @@ func (r *reader) optionalSize(key string, fallback int64) int64 {
 		return fallback
 	}
 	return r.size(key, 1<<20)
+}
+
+// optionalFloat reads a positive finite number.
+func (r *reader) optionalFloat(key string, fallback float64) float64 {
+	v, ok := r.f.Float(key)
+	if !ok {
+		return fallback
+	}
+	if !(v > 0) || math.IsInf(v, 0) {
+		r.fault("the key %s is %g, not a number above 0", key, v)
+		return fallback
+	}
+	return v
 }
 
 func (r *reader) float(key string) float64 {

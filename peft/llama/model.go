@@ -16,7 +16,6 @@ type Model struct {
 	Weights *Weights
 
 	TokenEmbd  *ggml.Tensor // [embd, vocab]
-	RopeFreqs  *ggml.Tensor // [rope dims/2] or nil
 	Blk        []*Block
 	OutputNorm nn.RMSNorm
 	Output     *ggml.Tensor // [embd, vocab]; token_embd where tied
@@ -56,7 +55,7 @@ func New(be *ggml.Backend, f *gguf.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Config: *c, File: f, Weights: w, TokenEmbd: w.Get("token_embd.weight"), RopeFreqs: w.Get("rope_freqs.weight"),
+	m := &Model{Config: *c, File: f, Weights: w, TokenEmbd: w.Get("token_embd.weight"),
 		OutputNorm: nn.RMSNorm{Gain: w.Get("output_norm.weight"), Eps: c.NormEps}, Output: w.Get("output.weight")}
 	if m.Tied {
 		m.Output = m.TokenEmbd
@@ -117,7 +116,11 @@ type Inputs struct {
 	Pos    *ggml.Tensor // I32 [T·B], positions for rope
 	Mask   *ggml.Tensor // F32 [keys, T, 1, 1 or B], 0 where a token sees a key, −inf where not
 	Cache  *Cache       // nil in training: the keys are the T tokens themselves
+
+	Context int64 // tokens that a sequence of this run may reach, which decides RopeFactors; 0 = T
 }
+
+func (in *Inputs) context() int64 { return max(in.Context, in.T) }
 
 // Forward returns the final hidden states, normalized: [embd, T·B].
 func (m *Model) Forward(g *ggml.Graph, in *Inputs) *ggml.Tensor {
@@ -150,7 +153,7 @@ func (m *Model) attention(g *ggml.Graph, l int, b *Block, x *ggml.Tensor, in *In
 
 // rope rotates each head of x [head·heads, T·B].
 func (m *Model) rope(g *ggml.Graph, x *ggml.Tensor, heads int64, in *Inputs) *ggml.Tensor {
-	return g.Rope(g.Reshape(x, m.HeadDim, heads, x.Ne[1]), in.Pos, m.RopeFreqs, m.Rope)
+	return g.Rope(g.Reshape(x, m.HeadDim, heads, x.Ne[1]), in.Pos, m.RopeFactors(in.context()), m.Rope)
 }
 
 // heads views [head·heads, n·B] or [head, heads, n·B] as [head, n, heads, B].

@@ -46,7 +46,14 @@ func BlockTensor(l int64, name string) string { return fmt.Sprintf("blk.%d.%s.we
 func (c *Config) specs() []spec {
 	vector := func(n int64) [4]int64 { return [4]int64{n, 1, 1, 1} }
 	matrix := func(in, out int64) [4]int64 { return [4]int64{in, out, 1, 1} }
-	all := []spec{{name: "token_embd.weight", ne: matrix(c.Embd, c.Vocab)}, {name: "rope_freqs.weight", ne: vector(int64(c.Rope.Dims / 2)), f32: true, optional: true}}
+	all := []spec{{name: "token_embd.weight", ne: matrix(c.Embd, c.Vocab)}}
+	factors := []string{"rope_freqs.weight"}
+	if c.Long {
+		factors = []string{"rope_factors_long.weight", "rope_factors_short.weight"}
+	}
+	for _, name := range factors {
+		all = append(all, spec{name: name, ne: vector(int64(c.Rope.Dims / 2)), f32: true, optional: true})
+	}
 	for l := range c.Blocks {
 		for _, norm := range []string{"attn_norm", "ffn_norm"} {
 			all = append(all, spec{name: BlockTensor(l, norm), ne: vector(c.Embd), f32: true})
@@ -91,8 +98,8 @@ func (c *Config) checkTensors(r *reader) {
 			r.fault("the tensor %s is %s instead of %s", s.name, ggml.ShapeString(ne), ggml.ShapeString(s.ne))
 		case s.f32 && t.Type != ggml.TypeF32:
 			r.fault("the tensor %s is %s instead of f32", s.name, t.Type)
-		case !s.f32 && !weightTypes[t.Type]:
-			r.fault("the tensor %s is of type %s, which is not built; use f32, f16, bf16, q8_0, q4_0, q4_k or q6_k", s.name, t.Type)
+		case !s.f32 && !t.Type.HoldsWeights():
+			r.fault("the tensor %s is of type %s, which is no type for weights; use the model in another, such as f16, q8_0 or q4_k", s.name, t.Type)
 		}
 	}
 	for i := range r.f.Tensors {
@@ -102,7 +109,7 @@ func (c *Config) checkTensors(r *reader) {
 	}
 }
 
-// Weights are the tensors of a model by GGUF name, in the mapped file: nothing is copied.
+// Weights are the tensors of a model by GGUF name, in the mapped file or the files of a split model: nothing is copied.
 type Weights struct {
 	Store  *ggml.Store
 	byName map[string]*ggml.Tensor
@@ -122,7 +129,11 @@ func LoadWeights(be *ggml.Backend, f *gguf.File, c *Config) (*Weights, error) {
 			infos[sp.name] = t
 		}
 	}
-	err = s.Map(f.Mapping(), f, func(t *ggml.Tensor) []byte { return f.Data(infos[t.Name]) })
+	var memories [][]byte
+	for _, part := range f.Parts() {
+		memories = append(memories, part.Mapping)
+	}
+	err = s.Map(memories, f, func(t *ggml.Tensor) []byte { return f.Data(infos[t.Name]) })
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("model: %s: %w", f.Path, err)

@@ -19,6 +19,7 @@ const (
 	keyAdapter  = "adapter.type"
 	keyAlpha    = "adapter.lora.alpha"
 	keyFold     = "graft.lora.fold."
+	keyChat     = "tokenizer.chat_template" // as in a model's file
 	suffixA     = ".lora_a"
 	suffixB     = ".lora_b"
 	weight      = ".weight"
@@ -40,6 +41,9 @@ func (a *Adapter) Save(path, architecture, baseName string) error {
 		w.SetUint32("general.base_model.count", 1)
 	}
 	w.SetString(keyAdapter, "lora")
+	if a.ChatTemplate != "" {
+		w.SetString(keyChat, a.ChatTemplate)
+	}
 	w.SetFloat32(keyAlpha, float32(alpha))
 	for _, p := range a.Pairs {
 		if p.Alpha != alpha {
@@ -71,8 +75,9 @@ type stored struct {
 
 // File is an adapter read from disk, not yet on a model.
 type File struct {
-	Path  string
-	pairs map[string]stored // by the layer's name
+	Path         string
+	ChatTemplate string            // that the adapter was trained with; "" where the file names none
+	pairs        map[string]stored // by the layer's name
 }
 
 // Open reads a LoRA GGUF and checks it: kind, alpha, pairs, shapes that belong together.
@@ -99,6 +104,7 @@ func Open(path string) (*File, error) {
 		return nil, fault("%s is missing or no float", keyAlpha)
 	}
 	file := &File{Path: path, pairs: map[string]stored{}}
+	file.ChatTemplate, _ = f.String(keyChat)
 	for i := range f.Tensors {
 		name := f.Tensors[i].Name
 		layer, isA := strings.CutSuffix(name, weight+suffixA)

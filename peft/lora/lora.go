@@ -38,7 +38,8 @@ func (p *Pair) Scale() float64 { return p.Alpha / float64(p.Rank) }
 
 // Adapter is a set of pairs on one model.
 type Adapter struct {
-	Pairs []*Pair
+	Pairs        []*Pair
+	ChatTemplate string // by which its training data was written, kept in its file; "" for none
 }
 
 // linear computes y = base(x) + s·B(A x); it stands where the layer stood.

@@ -16,19 +16,25 @@ type AdamWConfig struct {
 }
 
 // AdamW updates parameters in two graphs: norm sums the squares of every gradient, apply scales the gradients and steps. Between the
-// two the host reads one number a group, and refuses what is not finite.
+// two the host reads the sums, and refuses what is not finite.
 type AdamW struct {
 	AdamWConfig
 	params  *peft.Params
 	scalars *ggml.Store
 	factor  *ggml.Tensor   // F32 [1]: what the gradients are multiplied by
 	rates   []*ggml.Tensor // F32 [7] a group: {lr, β1, β2, eps, decay, 1/(1−β1^t), 1/(1−β2^t)}
-	squares []*ggml.Tensor // F32 [1] a group
+	squares []*ggml.Tensor // F32 [1] for each part of each group
 	norm    *ggml.Graph
 	apply   *ggml.Graph
 
 	Steps int // updates done: t
 	host  [7]float32
+}
+
+// normPart is how many of n gradients are squared at once: a part of them, so that the norm takes no memory beside that of the backward.
+func normPart(n int64) int64 {
+	const least, parts = 1 << 16, 64
+	return max(least, (n+parts-1)/parts)
 }
 
 // NewAdamW builds the two graphs in arena.
@@ -37,35 +43,45 @@ func NewAdamW(be *ggml.Backend, arena *ggml.Arena, params *peft.Params, c AdamWC
 	defer func() {
 		if err != nil {
 			o.Close()
+			o = nil
 		}
 	}()
 	if o.scalars, err = ggml.NewStore(be, 1+len(params.Groups)); err != nil {
-		return nil, err
+		return o, err
 	}
 	o.factor = o.scalars.New("gradient factor", ggml.TypeF32, 1)
 	for range params.Groups {
 		o.rates = append(o.rates, o.scalars.New("adamw parameters", ggml.TypeF32, 7))
 	}
 	if err = o.scalars.Alloc(); err != nil {
-		return nil, err
+		return o, err
 	}
-	o.norm, err = ggml.Build(be, arena, 4*len(params.Groups), func(g *ggml.Graph) []*ggml.Tensor {
+	var operations int
+	for _, group := range params.Groups {
+		n := group.G.Elements()
+		operations += 3*int(n/normPart(n)+1) + 4
+	}
+	o.norm, err = ggml.Build(be, arena, operations, func(g *ggml.Graph) []*ggml.Tensor {
 		for _, group := range params.Groups {
-			o.squares = append(o.squares, g.Sum(g.Sqr(group.G)))
+			n := group.G.Elements()
+			part := normPart(n)
+			for from := int64(0); from < n; from += part {
+				o.squares = append(o.squares, g.Sum(g.Sqr(g.Range(group.G, from, min(part, n-from)))))
+			}
 		}
 		return o.squares
 	})
 	if err != nil {
-		return nil, fmt.Errorf("graph of the gradient's norm: %w", err)
+		return o, fmt.Errorf("graph of the gradient's norm: %w", err)
 	}
 	o.apply, err = ggml.Build(be, arena, 4*len(params.Groups), func(g *ggml.Graph) (steps []*ggml.Tensor) {
 		for i, group := range params.Groups {
-			steps = append(steps, g.OptStepAdamW(group.W, g.Mul(group.G, o.factor), group.M, group.V, o.rates[i]))
+			steps = append(steps, g.OptStepAdamW(group.W, g.MulInplace(group.G, o.factor), group.M, group.V, o.rates[i]))
 		}
 		return steps
 	})
 	if err != nil {
-		return nil, fmt.Errorf("graph of the optimizer: %w", err)
+		return o, fmt.Errorf("graph of the optimizer: %w", err)
 	}
 	return o, nil
 }

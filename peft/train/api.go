@@ -7,6 +7,17 @@ type Options struct {
 	OnPlan func(*Resolved)               // once everything is checked and solved, before anything is written
 	OnStep func(Metrics)                 // after each optimizer step
 	OnEval func(Eval)                    // after each evaluation
+
+	// Given names the settings that the caller states when it resumes a run: they must agree with the run's, while all others are taken
+	// from it. nil = those that differ from DefaultConfig.
+	Given []string
+}
+
+// note logs a line, where somebody listens.
+func (o *Options) note(format string, a ...any) {
+	if o.Log != nil {
+		o.Log(format, a...)
+	}
 }
 
 // Metrics is one optimizer step, a line of metrics.jsonl.

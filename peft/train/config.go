@@ -13,19 +13,24 @@ import (
 // fold a value that may be written in capitals, basic marks the flags that --help shows, once a setting that is no part of a run's config.yaml, help its meaning.
 type Config struct {
 	Model  string   `yaml:"model" short:"m" basic:"true" help:"base model, a GGUF file (F32, F16, BF16 or quantized)"`
-	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows with text or input_ids, or plain .txt; repeatable"`
+	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows (messages, conversations, instruction/output, prompt/completion, text, input_ids), or plain .txt; repeatable"`
 	Valid  string   `yaml:"valid" basic:"true" help:"validation file, of the same formats"`
 	Split  Auto     `yaml:"valid-split" auto:"5 % of the rows, 10 to 200, where there are 100 rows or more, no --valid and no --steps" help:"fraction of the rows that becomes the validation set, drawn by the seed; 0 = none"`
 	Out    string   `yaml:"out" short:"o" basic:"true" help:"run folder, which must not exist yet"`
 	Force  bool     `yaml:"overwrite" basic:"true" once:"true" help:"replace an existing run folder, once everything else has been checked"`
+	Resume bool     `yaml:"resume" basic:"true" once:"true" help:"go on with the run in --out from its newest checkpoint; a flag that contradicts the run is refused; of a run that is done only its result is printed"`
 	File   string   `yaml:"config" once:"true" help:"settings file (YAML, keys are the names of the flags); flags win over it"`
 	DryRun bool     `yaml:"dry-run" once:"true" help:"check and show everything, then stop before training"`
 
-	Format    string   `yaml:"format" help:"format of the training files: auto, text, input_ids or txt"`
+	Format    string   `yaml:"format" help:"format of the training files: auto, messages, conversations (ShareGPT), alpaca, prompt_completion, text, input_ids or txt"`
 	Fields    []string `yaml:"field" help:"other name of a field, as text=story; repeatable"`
 	MaxRows   int      `yaml:"max-rows" help:"rows to read over all training files; 0 = all"`
 	SkipBad   bool     `yaml:"skip-bad" help:"count bad rows and go on, instead of stopping at the first"`
 	AppendEOS bool     `yaml:"append-eos" help:"end every text row with the end-of-sequence token"`
+
+	ChatTemplate string `yaml:"chat-template" help:"how conversations, prompts and completions are written: chatml, llama2, llama3, mistral, zephyr, alpaca, plain, none, or a file with a Jinja template; left out, the model's own, or plain where it has none"`
+	ChatDate     string `yaml:"chat-date" help:"date that chat templates see, as 2026-01-31; left out, the day on which the run starts"`
+	LossOn       string `yaml:"loss-on" help:"what of a conversation is learned: completion (the assistant's turns) or all"`
 
 	Method  []string `yaml:"method" help:"how to fine-tune: lora, or full for every weight of the base"`
 	Rank    int      `yaml:"rank" basic:"true" help:"rank of the LoRA matrices"`
@@ -42,6 +47,9 @@ type Config struct {
 	Epochs     float64 `yaml:"epochs" basic:"true" help:"passes over the data"`
 	Steps      int     `yaml:"steps" alias:"max-steps,iters" basic:"true" help:"optimizer steps; wins over --epochs; 0 = off"`
 	EvalEvery  Auto    `yaml:"eval-every" auto:"each epoch" help:"optimizer steps between evaluations"`
+	EarlyStop  int     `yaml:"early-stop" help:"end the run after so many evaluations in a row without a better one; 0 = off"`
+	SaveEvery  string  `yaml:"save-every" help:"time between checkpoints: optimizer steps, or a duration such as 30s, 10m or 1h; one is always written at the end and on an interruption; off = only those"`
+	Keep       int     `yaml:"keep" help:"newest checkpoints that stay on disk; each also holds the best weights so far"`
 	Optimizer  string  `yaml:"optimizer" help:"optimizer: adamw"`
 	LR         Auto    `yaml:"lr" alias:"learning-rate" auto:"2e-4 for lora, 2e-5 for full" basic:"true" help:"highest learning rate"`
 	BaseLR     Auto    `yaml:"base-lr" auto:"as lr where that is given, else 2e-5; unused by lora" help:"highest learning rate of weights of the base"`
@@ -55,17 +63,18 @@ type Config struct {
 	Seed       uint64  `yaml:"seed" help:"seed of everything that is drawn: adapter, order, split"`
 	Device     string  `yaml:"device" fold:"true" help:"where to compute: auto or cpu"`
 	NumThreads Auto    `yaml:"threads" auto:"physical cores" help:"threads of the processor"`
+	MemoryMax  string  `yaml:"memory-limit" help:"memory the run may take in all, such as 8GB; auto: what is free"`
 }
 
 // DefaultConfig is what holds where nothing is given.
 func DefaultConfig() Config {
 	return Config{
-		Format: data.FormatAuto,
+		Format: data.FormatAuto, LossOn: LossOnCompletion,
 		Method: []string{"lora"}, Rank: 8, Targets: []string{AllLinear}, Layers: "all",
-		Shuffle: true, Epochs: 3,
+		Shuffle: true, Epochs: 3, SaveEvery: "10m", Keep: 2,
 		Optimizer: "adamw", Schedule: optim.Cosine, Warmup: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
-		Seed: 42, Device: "auto",
+		Seed: 42, Device: "auto", MemoryMax: "auto",
 	}
 }
 

@@ -44,13 +44,20 @@ func TestValidate(t *testing.T) {
 		{"a negative clip", func(c *Config) { c.Clip = -1 }, "--clip -1"},
 		{"ctx 1", func(c *Config) { c.Ctx = Given(1) }, "--ctx 1"},
 		{"batch size 0", func(c *Config) { c.Batch = Given(0) }, "--batch-size 0"},
+		{"early stop below 0", func(c *Config) { c.EarlyStop = -1 }, "--early-stop -1"},
+		{"a checkpoint now and then", func(c *Config) { c.SaveEvery = "often" }, "--save-every often: neither a number of optimizer steps nor a duration; write 100"},
+		{"a checkpoint every minus three steps", func(c *Config) { c.SaveEvery = "-3" }, "--save-every -3"},
+		{"no checkpoint kept", func(c *Config) { c.Keep = 0 }, "--keep 0: below 1"},
 		{"epochs 0", func(c *Config) { c.Epochs = 0 }, "--epochs 0"},
 		{"negative steps", func(c *Config) { c.Steps = -5 }, "--steps -5"},
 		{"a split of 1", func(c *Config) { c.Split = Given(1) }, "--valid-split 1: not a fraction"},
 		{"two kinds of validation rows", func(c *Config) { c.Valid, c.Split = "v.jsonl", Given(0.1) }, "--valid gives the validation rows already"},
 		{"a device that is not built", func(c *Config) { c.Device = "cuda0" }, "--device cuda0"},
-		{"a format of a later time", func(c *Config) { c.Format = "messages" }, "--format messages"},
-		{"no such field", func(c *Config) { c.Fields = []string{"prompt=question"} }, "--field"},
+		{"a format of a later time", func(c *Config) { c.Format = "csv" }, "--format csv"},
+		{"no such field", func(c *Config) { c.Fields = []string{"promt=question"} }, "--field"},
+		{"no such chat template", func(c *Config) { c.ChatTemplate = "chatlm" }, "--chat-template chatlm"},
+		{"no date", func(c *Config) { c.ChatDate = "today" }, "--chat-date today"},
+		{"no such loss", func(c *Config) { c.LossOn = "prompt" }, "--loss-on prompt"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			c := valid()
@@ -171,7 +178,7 @@ func TestParseSettings(t *testing.T) {
 	}
 	for _, k := range []struct{ name, text, want string }{
 		{"unknown", "rank: 4\nrnk: 4\n", `settings: x.yaml:2: unknown setting "rnk"; did you mean rank?`},
-		{"of a later time", "model: a\nresume: true\n", `x.yaml:2: unknown setting "resume"`},
+		{"of a later time", "model: a\ngrad-checkpointing: on\n", `x.yaml:2: unknown setting "grad-checkpointing"`},
 		{"no number", "rank: four", `x.yaml:1: rank: "four" is not a whole number`},
 		{"a list for one value", "rank: [1]", "x.yaml:1: rank: a list, where one value is needed"},
 		{"a mapping for a value", "rank:\n  a: 1\n", "rank: not one plain value"},

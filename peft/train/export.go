@@ -80,6 +80,7 @@ func ExportLoRA(from, model, out string, overwrite bool) (*Exported, error) {
 			Do: "give --to merged for a complete GGUF"}
 	}
 	a := e.tuned.lora
+	a.ChatTemplate = e.tuned.template
 	if err := a.Save(out, "llama", baseName(e.model.File)); err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}

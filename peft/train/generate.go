@@ -154,13 +154,14 @@ func (g *generator) graph(n, length int64) (*cachedGraph, error) {
 	}
 	st := &cachedGraph{store: store, pos: make([]int32, n), mask: make([]float32, n*length)}
 	g.graphs[key] = st
-	st.in = &llama.Inputs{B: 1, T: n, Cache: g.cache, Tokens: store.New("tokens", ggml.TypeI32, n), Pos: store.New("positions", ggml.TypeI32, n),
+	st.in = &llama.Inputs{B: 1, T: n, Context: g.size, Cache: g.cache, Tokens: store.New("tokens", ggml.TypeI32, n), Pos: store.New("positions", ggml.TypeI32, n),
 		Mask: store.New("mask", ggml.TypeF32, length, n)}
 	if err := store.Alloc(); err != nil {
 		return nil, err
 	}
 	g.cache.Len = length
 	st.Graph, err = ggml.Build(be, nil, 100*int(m.Blocks)+100, func(gr *ggml.Graph) []*ggml.Tensor {
+		gr.Fast()
 		h := m.Forward(gr, st.in)
 		st.logits = gr.MulMat(m.Output, gr.Columns(h, n-1, 1), 1)
 		return []*ggml.Tensor{st.logits}

@@ -38,6 +38,20 @@ const maxShapes = 8
 const viewsPerShape = 5
 
 func newInputMemory(be *ggml.Backend, b, t int, packed bool) (*inputMemory, error) {
+	m, err := layoutInputs(be, b, t, packed)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.store.Alloc(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("inputs of %d sequences of %d tokens: %w", b, t, err)
+	}
+	m.one.SetF32(0, []float32{1})
+	return m, nil
+}
+
+// layoutInputs makes the tensors without their memory.
+func layoutInputs(be *ggml.Backend, b, t int, packed bool) (*inputMemory, error) {
 	s, err := ggml.NewStore(be, 6+viewsPerShape*(maxShapes+1))
 	if err != nil {
 		return nil, err
@@ -50,20 +64,14 @@ func newInputMemory(be *ggml.Backend, b, t int, packed bool) (*inputMemory, erro
 	m.tokens, m.pos, m.targets = s.New("tokens", ggml.TypeI32, n), s.New("positions", ggml.TypeI32, n), s.New("targets", ggml.TypeI32, n)
 	m.weights, m.one = s.New("weights", ggml.TypeF32, n), s.New("one", ggml.TypeF32, 1)
 	m.mask = s.New("mask", ggml.TypeF32, int64(t)*int64(t)*masks)
-	shapes := []*inputs{}
 	for _, length := range shapeLengths(t) {
-		shapes = append(shapes, m.shape(length))
+		m.shapes[length] = m.shape(length)
 	}
-	if err := s.Alloc(); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("inputs of %d sequences of %d tokens: %w", b, t, err)
-	}
-	for _, in := range shapes {
-		m.shapes[int(in.T)] = in
-	}
-	m.one.SetF32(0, []float32{1})
 	return m, nil
 }
+
+// bytes is the memory of the inputs: the tensors, and the host's copies once the largest shape was used.
+func (m *inputMemory) bytes() int64 { return 2 * m.store.Bytes() }
 
 // shapeLengths lists the lengths of sequences for which graphs are built, ascending to t: padding then costs little, and the
 // number of graphs stays bounded.
@@ -84,7 +92,7 @@ func (m *inputMemory) shape(t int) *inputs {
 		masks = int64(m.b)
 	}
 	in := &inputs{packed: m.packed}
-	in.B, in.T = int64(m.b), l
+	in.B, in.T, in.Context = int64(m.b), l, int64(m.t)
 	in.Tokens, in.Pos = m.store.View("tokens", m.tokens, 0, n), m.store.View("positions", m.pos, 0, n)
 	in.targets, in.weights = m.store.View("targets", m.targets, 0, n), m.store.View("weights", m.weights, 0, n)
 	in.Mask = m.store.View("mask", m.mask, 0, l, l, 1, masks)

@@ -1,8 +1,8 @@
 package train
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -12,8 +12,9 @@ import (
 // leaves whole lines; numbers are printed so that they read back as the same float64, and what is no number (an
 // overflowed perplexity) is null. Once its buffer is warm nothing is allocated.
 type MetricsWriter struct {
-	w   io.WriteCloser
-	buf []byte
+	w    *os.File
+	size int64 // of the file
+	buf  []byte
 }
 
 // NewMetricsWriter opens path for appending, and creates it where it is missing.
@@ -22,7 +23,12 @@ func NewMetricsWriter(path string) (*MetricsWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
-	return &MetricsWriter{w: f}, nil
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open metrics: %w", err)
+	}
+	return &MetricsWriter{w: f, size: info.Size()}, nil
 }
 
 // Step writes the line of an optimizer step.
@@ -48,6 +54,14 @@ func (m *MetricsWriter) Eval(e Eval) error {
 	m.float("eval_loss", e.Loss)
 	m.float("eval_perplexity", e.Perplexity)
 	return m.end()
+}
+
+// Sync makes the lines so far last through a power cut.
+func (m *MetricsWriter) Sync() error {
+	if err := m.w.Sync(); err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	return nil
 }
 
 // Close closes the file.
@@ -76,11 +90,15 @@ func (m *MetricsWriter) float(name string, v float64) {
 	m.buf = strconv.AppendFloat(m.buf, v, 'g', -1, 64)
 }
 
-// end writes the line.
+// end writes the line, as a whole or not at all.
 func (m *MetricsWriter) end() error {
 	m.buf = append(m.buf, '}', '\n')
-	if _, err := m.w.Write(m.buf); err != nil {
+	if n, err := m.w.Write(m.buf); err != nil {
+		if n > 0 {
+			err = errors.Join(err, m.w.Truncate(m.size))
+		}
 		return fmt.Errorf("write metrics: %w", err)
 	}
+	m.size += int64(len(m.buf))
 	return nil
 }

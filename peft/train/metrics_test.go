@@ -72,6 +72,7 @@ func TestRunFolder(t *testing.T) {
 		require.NoError(t, err)
 		require.FileExists(t, filepath.Join(path, "adapter.gguf"))
 		require.NoError(t, r.Create())
+		r.Close()
 		left, err := os.ReadDir(path)
 		require.NoError(t, err)
 		require.Len(t, left, 1)

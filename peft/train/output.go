@@ -1,15 +1,12 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
-	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/ggml/gguf"
 	"github.com/graft-go/graft/peft"
 )
@@ -20,6 +17,13 @@ const (
 	GraftFile   = "adapter.graft.gguf"
 )
 
+// Other files of a run folder.
+const (
+	settingsFile = "config.yaml"
+	metricsFile  = "metrics.jsonl"
+	recordFile   = "run.json"
+)
+
 // output is what a run writes and remembers on the way.
 type output struct {
 	Options
@@ -27,67 +31,74 @@ type output struct {
 	metrics *MetricsWriter
 	memory  memoryMeter
 	record  *record
-	hash    chan string // of the base model's tensors, computed beside the training
+	base    chan baseHash // of the base model, computed beside the training
+	data    []fileSum
+
+	checkpoints checkpointFolder
+	every       interval
+	saved       int // step of the newest checkpoint, -1 = none
+	savedAt     time.Time
+	warned      bool // that the base model's file has changed
 
 	first, last Metrics
 	firstEval   *Eval
 	best        *Eval
 	lastEval    *Eval
-	bestValues  [][]float32 // the weights of each group at the best evaluation
+	worse       int         // evaluations since the best
+	bestValues  [][]float32 // the weights of each parameter at the best evaluation
 }
 
-// record is run.json: what a run was made of.
-type record struct {
-	Graft       string            `json:"graft"`
-	CommandLine []string          `json:"command_line"`
-	Started     time.Time         `json:"started"`
-	Ended       *time.Time        `json:"ended,omitempty"`
-	State       string            `json:"state"` // running, done or stopped
-	Model       string            `json:"model"`
-	ModelSHA256 string            `json:"model_sha256,omitempty"` // over the tensors' bytes
-	Data        map[string]string `json:"data_sha256"`            // file → hash of its bytes
-	GGML        string            `json:"ggml"`
-	Library     string            `json:"library"`
-	Device      string            `json:"device"`
-	Threads     int               `json:"threads"`
-	BLAS        string            `json:"blas"`
-	Parameters  int64             `json:"trained_parameters"`
-	Steps       int               `json:"steps"`
+// create makes the folder of a new run.
+func (j *job) create(out *output) error {
+	if err := j.folder.Create(); err != nil {
+		return err
+	}
+	out.record.CommandLine, out.record.Started = os.Args, time.Now()
+	go func(f *gguf.File) { out.base <- hashBase(f) }(j.model.File)
+	return nil
 }
 
-// create makes the run folder and opens its files.
-func (j *job) create(o Options) (*output, error) {
+// open makes the run folder, or brings that of a resumed run back to its checkpoint, and opens its files.
+func (j *job) open(o Options) (*output, error) {
 	settings, err := j.Config.YAML()
 	if err != nil {
 		return nil, err
 	}
-	hashes, err := dataHashes(j.Config)
+	every, err := parseInterval(j.SaveEvery)
 	if err != nil {
 		return nil, err
 	}
-	if err := j.folder.Create(); err != nil {
+	out := &output{Options: o, folder: j.folder.Path, base: make(chan baseHash, 1), every: every, saved: -1, savedAt: time.Now(),
+		checkpoints: checkpointFolder{filepath.Join(j.folder.Path, checkpointsFolder), j.Keep}}
+	if out.record, err = j.newRecord(); err != nil {
 		return nil, err
 	}
-	out := &output{Options: o, folder: j.folder.Path, hash: make(chan string, 1)}
-	if err := writeFile(filepath.Join(out.folder, "config.yaml"), settings); err != nil {
-		return nil, err
+	if j.from == nil {
+		if out.data, err = dataHashes(j.Config); err != nil {
+			return nil, err
+		}
+		err = j.create(out)
+	} else {
+		err = j.from.reopen(out)
 	}
-	if out.metrics, err = NewMetricsWriter(filepath.Join(out.folder, "metrics.jsonl")); err != nil {
-		return nil, err
-	}
-	version, commit, library, err := ggml.Version()
 	if err != nil {
 		return nil, err
 	}
-	out.record = &record{Graft: graftVersion(), CommandLine: os.Args, Started: time.Now(), State: "running", Model: j.Model, Data: hashes,
-		GGML: version + " " + commit, Library: library, Device: "cpu", Threads: j.backend.Threads, BLAS: "none", Parameters: j.tuned.params.Count()}
-	if b := j.backend.BLAS; b != nil {
-		out.record.BLAS = b.Name + " (" + b.Found.Path + ")"
+	out.record.Data = map[string]string{}
+	for _, d := range out.data {
+		out.record.Data[d.Path] = d.SHA256
 	}
-	go func(f *gguf.File) {
-		sum, _ := f.SHA256()
-		out.hash <- sum
-	}(j.model.File)
+	if err := writeFile(filepath.Join(out.folder, settingsFile), settings); err != nil {
+		return nil, err
+	}
+	if source := j.chatSource(); source != "" {
+		if err := writeFile(filepath.Join(out.folder, ChatTemplateFile), []byte(source)); err != nil {
+			return nil, err
+		}
+	}
+	if out.metrics, err = NewMetricsWriter(filepath.Join(out.folder, metricsFile)); err != nil {
+		return nil, err
+	}
 	return out, out.writeRecord()
 }
 
@@ -114,16 +125,18 @@ func (out *output) eval(e Eval, params *peft.Params) error {
 	out.lastEval = &last
 	if e.Step > 0 && (out.best == nil || e.Loss < out.best.Loss) {
 		best := e
-		out.best = &best
+		out.best, out.worse = &best, 0
 		if out.bestValues == nil {
-			out.bestValues = make([][]float32, len(params.Groups))
+			out.bestValues = make([][]float32, len(params.List))
 		}
-		for i, g := range params.Groups {
+		for i, p := range params.List {
 			if out.bestValues[i] == nil {
-				out.bestValues[i] = make([]float32, g.W.Elements())
+				out.bestValues[i] = make([]float32, p.W.Elements())
 			}
-			g.W.GetF32(out.bestValues[i])
+			p.W.GetF32(out.bestValues[i])
 		}
+	} else if e.Step > 0 {
+		out.worse++
 	}
 	if out.OnEval != nil {
 		out.OnEval(e)
@@ -136,8 +149,8 @@ func (out *output) restoreBest(params *peft.Params) {
 	if out.best == nil {
 		return
 	}
-	for i, g := range params.Groups {
-		g.W.SetF32(0, out.bestValues[i])
+	for i, p := range params.List {
+		p.W.SetF32(0, out.bestValues[i])
 	}
 }
 
@@ -162,43 +175,12 @@ func (out *output) verdict() string {
 	return "improved: " + change
 }
 
-func (out *output) note(format string, a ...any) {
-	if out.Log != nil {
-		out.Log(format, a...)
-	}
-}
-
-// finishRecord completes run.json.
-func (out *output) finishRecord(state string) error {
-	now := time.Now()
-	out.record.Ended, out.record.State = &now, state
-	out.record.ModelSHA256 = out.modelHash()
-	return out.writeRecord()
-}
-
-// modelHash waits for the hash of the base model's tensors.
-func (out *output) modelHash() string {
-	sum := <-out.hash
-	out.hash <- sum
-	return sum
-}
-
-func (out *output) writeRecord() error {
-	text, err := json.MarshalIndent(out.record, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write run.json: %w", err)
-	}
-	return writeFile(filepath.Join(out.folder, "run.json"), append(text, '\n'))
-}
-
 // Close closes the files; the hash is waited for, since it reads the model's mapping.
 func (out *output) Close() {
-	out.modelHash()
+	out.hashOfBase()
 	out.metrics.Close()
 	out.memory.Close()
 }
 
 // perplexity is e^loss, infinite where that overflows.
 func perplexity(loss float64) float64 { return math.Exp(loss) }
-
-func graftVersion() string { return Version() + " " + runtime.GOOS + "/" + runtime.GOARCH }

@@ -2,31 +2,56 @@ package train
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/graft-go/graft/ggml/gguf"
+	"github.com/graft-go/graft/peft/chat"
 	"github.com/graft-go/graft/peft/data"
 )
 
-// Prepare reads the data of a run and solves what is auto. tok may be nil for a model without a tokenizer, which takes
-// pre-tokenized rows alone. Nothing is written.
-func Prepare(ctx context.Context, c Config, model *gguf.File, tok data.Tokenizer) (*Resolved, error) {
+// runData are the rows of a run, whole, and the chat template they were written by.
+type runData struct {
+	train, valid *data.Set // valid is nil where no file of it is given
+	template     *templates
+}
+
+// readData reads the rows of a run. tok may be nil for a model without a tokenizer, which takes pre-tokenized rows alone. Today's date
+// becomes that of c where it has none.
+func readData(ctx context.Context, c *Config, model *gguf.File, tok data.Tokenizer) (*runData, error) {
 	o := data.Options{
 		Format: c.Format, MaxRows: c.MaxRows, SkipBad: c.SkipBad, AppendEOS: c.AppendEOS,
-		NVocab: VocabSize(model), Fields: c.fieldNames(), Check: ctx.Err,
+		NVocab: VocabSize(model), Fields: c.fieldNames(), Check: ctx.Err, LossAll: c.LossOn == LossOnAll,
 	}
-	set, err := data.Read(c.Data, tok, o)
+	if c.ChatDate == "" {
+		c.ChatDate = chat.Today()
+	}
+	template, err := newTemplates(c.ChatTemplate, c.ChatDate, model, tok)
 	if err != nil {
 		return nil, err
 	}
-	var valid *data.Set
+	o.Chat = template.choose
+	r := &runData{template: template}
+	if r.train, err = data.Read(c.Data, tok, o); err != nil {
+		return nil, err
+	}
 	if c.Valid != "" {
 		o.Format, o.MaxRows = data.FormatAuto, 0
-		if valid, err = data.Read([]string{c.Valid}, tok, o); err != nil {
+		if r.valid, err = data.Read([]string{c.Valid}, tok, o); err != nil {
 			return nil, err
 		}
 	}
-	return Resolve(c, set, valid, ContextLength(model))
+	return r, nil
+}
+
+// explain puts what is to be said of the rows and their template into a solved run.
+func (d *runData) explain(r *Resolved, model *gguf.File) {
+	r.Chat = d.template.choice
+	r.Reasons = append(slices.Clone(d.train.Notes), r.Reasons...)
+	r.Warnings = append(r.Warnings, d.train.Warnings...)
+	if look := d.template.untrained(model); look != "" {
+		r.warn("%s", look)
+	}
 }
 
 // fieldNames is --field as data.Options takes it.

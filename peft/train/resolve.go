@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/graft-go/graft/peft"
+	"github.com/graft-go/graft/peft/chat"
 	"github.com/graft-go/graft/peft/data"
 	"github.com/graft-go/graft/peft/optim"
 )
@@ -28,14 +29,18 @@ const (
 // line of reason for each choice that was automatic.
 type Resolved struct {
 	Config
-	TrainSet, ValidSet *data.Set // ValidSet is nil where there is none
+	TrainSet, ValidSet *data.Set    // ValidSet is nil where there is none
+	Chat               *chat.Choice // the chat template, where a row was written by one
 	Plan               *data.Plan
 	ValidPlan          *data.Plan // micro-batches of the shape of training's; nil where ValidSet is
 	TotalSteps         int        // optimizer steps
 	WarmupSteps        int
-	EvalSteps          int // optimizer steps between evaluations
+	EvalSteps          int     // optimizer steps between evaluations
+	Memory             *Memory // forecast; filled in by Run
 	Reasons            []string
 	Warnings           []string
+
+	fits func(sequences, tokens int) bool // whether a micro-batch fits into memory
 }
 
 // LearningRate is the schedule of the run.
@@ -44,9 +49,13 @@ func (r *Resolved) LearningRate() optim.Schedule {
 }
 
 // Resolve solves what is auto in c from the rows that were read and the length of context that the model was trained
-// with. set and valid (nil where no file is given) are cut here; they come from data.Read with Ctx 0.
-func Resolve(c Config, set, valid *data.Set, modelCtx int) (*Resolved, error) {
-	r := &Resolved{Config: c, TrainSet: set, ValidSet: valid}
+// with. set and valid (nil where no file is given) are cut here; they come from data.Read with Ctx 0. fits tells whether a micro-batch
+// of so many sequences of so many tokens fits into memory; nil = any.
+func Resolve(c Config, set, valid *data.Set, modelCtx int, fits func(sequences, tokens int) bool) (*Resolved, error) {
+	if fits == nil {
+		fits = func(int, int) bool { return true }
+	}
+	r := &Resolved{Config: c, TrainSet: set, ValidSet: valid, fits: fits}
 	r.alpha()
 	r.rate()
 	r.context(modelCtx)
@@ -61,6 +70,9 @@ func Resolve(c Config, set, valid *data.Set, modelCtx int) (*Resolved, error) {
 	}
 	if err := r.split(); err != nil {
 		return nil, err
+	}
+	if r.EarlyStop > 0 && r.ValidSet == nil {
+		return nil, &peft.InputError{What: "train", Where: fmt.Sprintf("--early-stop %d", r.EarlyStop), Why: "there are no validation rows to judge by", Do: "give --valid FILE or --valid-split 0.05"}
 	}
 	r.cutRows()
 	r.batch()
@@ -129,8 +141,33 @@ func (r *Resolved) context(modelCtx int) {
 		ctx = modelCtx
 		why = fmt.Sprintf("%s; the model was trained with %d", why, modelCtx)
 	}
+	if wanted := ctx; !r.fits(1, ctx) {
+		for ctx > ctxStep && !r.fits(1, ctx) {
+			ctx = max(ctxStep, ctx/2/ctxStep*ctxStep)
+		}
+		why += fmt.Sprintf("; %d tokens do not fit into memory", wanted)
+	}
+	if longer := r.labelled(ctx); longer > ctx {
+		r.warn("the first %d tokens of most rows are prompt alone; ctx is %d, longer than the model was trained with, so that there is something to learn: shorten the prompts, or give a model with a longer context",
+			ctx, longer)
+		ctx, why = longer, "the shortest that leaves most rows a token to learn"
+	}
 	r.Ctx = Given(float64(max(ctx, 2)))
 	r.because("ctx %d: %s", r.Ctx.Int(), why)
+}
+
+// labelled is ctx where a row cut to it has something left to learn, else the shortest length at which half of the rows do, so that a
+// default run never ends for want of a label.
+func (r *Resolved) labelled(ctx int) int {
+	if ctx < 2 || r.TrainSet.Cut(ctx) == nil {
+		return ctx
+	}
+	for longer := ctx + ctxStep; longer < r.TrainSet.LongestRow+ctxStep && longer <= ctxMost && r.fits(1, longer); longer += ctxStep {
+		if r.TrainSet.Cut(longer) == nil && 2*len(r.TrainSet.Rows) >= r.TrainSet.RowsRead {
+			return longer
+		}
+	}
+	return ctx
 }
 
 // split takes the validation rows from the training rows where there is no file of them.
@@ -153,7 +190,9 @@ func (r *Resolved) split() error {
 			r.because("valid-split: %d of %d rows, drawn by the seed", n, rows)
 		}
 	}
-	r.Split = Given(float64(n) / float64(rows))
+	if !r.Split.Given { // a given fraction stays as it is, so that the same flag fits a resumed run
+		r.Split = Given(float64(n) / float64(rows))
+	}
 	if n == 0 {
 		return nil
 	}
@@ -172,6 +211,11 @@ func (r *Resolved) cutRows() {
 // batch chooses sequences a micro-batch and micro-batches a step.
 func (r *Resolved) batch() {
 	fits := max(1, microTokens/r.Ctx.Int())
+	smaller := ""
+	for !r.Batch.Given && fits > 1 && !r.fits(min(fits, stepSequences), r.Ctx.Int()) {
+		fits = (min(fits, stepSequences) + 1) / 2
+		smaller = ", which is what fits into memory"
+	}
 	switch {
 	case r.Batch.Given && r.Accum.Given:
 		return
@@ -187,7 +231,7 @@ func (r *Resolved) batch() {
 		r.Batch, r.Accum = Given(float64(b)), Given(float64(stepSequences/b))
 	}
 	b, a := r.Batch.Int(), r.Accum.Int()
-	r.because("batch-size %d, grad-accum %d: %d sequences a step, %d tokens a micro-batch", b, a, a*b, b*r.Ctx.Int())
+	r.because("batch-size %d, grad-accum %d: %d sequences a step, %d tokens a micro-batch%s", b, a, a*b, b*r.Ctx.Int(), smaller)
 }
 
 func (r *Resolved) planOptions(pack bool) data.PlanOptions {
@@ -240,8 +284,8 @@ func (r *Resolved) length() error {
 	case r.TotalSteps < fewSteps && r.Steps == 0:
 		r.warn("only %d optimizer steps, which may teach little; --epochs %s gives %d", r.TotalSteps,
 			number(math.Ceil(fewSteps/float64(perEpoch))), int(math.Ceil(fewSteps/float64(perEpoch)))*perEpoch)
-	case r.WarmupSteps >= r.TotalSteps && r.TotalSteps > 1:
-		r.warn("the warm-up of %d steps never ends in %d steps; change --warmup", r.WarmupSteps, r.TotalSteps)
+	case r.WarmupSteps >= r.TotalSteps:
+		r.warn("the warm-up of %d steps never ends in %d steps; --warmup 0 leaves it out", r.WarmupSteps, r.TotalSteps)
 	}
 	return nil
 }

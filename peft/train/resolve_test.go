@@ -33,6 +33,12 @@ func rows(t *testing.T, n, length int) *data.Set {
 	return read(t, "a.jsonl", strings.Repeat(`{"text":"`+strings.Repeat("a", length)+"\"}\n", n))
 }
 
+// labelledAfter are rows of so many tokens that have a label from token first on.
+func labelledAfter(t *testing.T, n, first, length int) *data.Set {
+	ids, labels := strings.Repeat("5,", length-1)+"5", strings.Repeat("-100,", first)+strings.Repeat("5,", length-first-1)+"5"
+	return read(t, "a.jsonl", strings.Repeat(`{"input_ids":[`+ids+`],"labels":[`+labels+"]}\n", n))
+}
+
 func read(t *testing.T, name, content string) *data.Set {
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
@@ -81,7 +87,7 @@ func TestResolve(t *testing.T) {
 			if k.change != nil {
 				k.change(&c)
 			}
-			r, err := Resolve(c, k.set(t), nil, k.modelCtx)
+			r, err := Resolve(c, k.set(t), nil, k.modelCtx, nil)
 			require.NoError(t, err)
 			got := want{r.Ctx.Int(), r.Batch.Int(), r.Accum.Int(), r.Packing.On(), len(r.TrainSet.Rows), 0, r.TotalSteps, r.WarmupSteps, r.EvalSteps}
 			if r.ValidSet != nil {
@@ -101,14 +107,14 @@ func TestResolve(t *testing.T) {
 // A run's config.yaml solves to the same run again.
 func TestResolveAgain(t *testing.T) {
 	set := rows(t, 333, 70)
-	first, err := Resolve(valid(), set, nil, 2048)
+	first, err := Resolve(valid(), set, nil, 2048, nil)
 	require.NoError(t, err)
 	text, err := first.YAML()
 	require.NoError(t, err)
 	c := DefaultConfig()
 	require.NoError(t, ParseSettings("config.yaml", text, &c))
 	require.NoError(t, c.Validate())
-	again, err := Resolve(c, rows(t, 333, 70), nil, 2048)
+	again, err := Resolve(c, rows(t, 333, 70), nil, 2048, nil)
 	require.NoError(t, err)
 	require.Equal(t, first.Config, again.Config)
 	require.Equal(t, first.TotalSteps, again.TotalSteps)
@@ -125,20 +131,42 @@ func TestResolveAgain(t *testing.T) {
 func TestResolveFaults(t *testing.T) {
 	c := valid()
 	c.Split = Given(0.01)
-	_, err := Resolve(c, rows(t, 10, 10), nil, 0)
+	_, err := Resolve(c, rows(t, 10, 10), nil, 0, nil)
 	require.ErrorContains(t, err, "--valid-split 0.01: not one row of 10")
 	c.Split = Given(0.99)
-	_, err = Resolve(c, rows(t, 10, 10), nil, 0)
+	_, err = Resolve(c, rows(t, 10, 10), nil, 0, nil)
 	require.ErrorContains(t, err, "--valid-split")
 	c = valid()
 	c.Epochs = 1e300
-	_, err = Resolve(c, rows(t, 10, 10), nil, 0)
+	_, err = Resolve(c, rows(t, 10, 10), nil, 0, nil)
 	require.ErrorContains(t, err, "--epochs")
 }
 
 func TestResolveWarns(t *testing.T) {
-	r, err := Resolve(valid(), rows(t, 50, 100), nil, 64)
+	r, err := Resolve(valid(), rows(t, 50, 100), nil, 64, nil)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "only 21 optimizer steps, which may teach little; --epochs 8 gives 56")
 	require.Contains(t, strings.Join(r.Reasons, "\n"), "50 of 50 rows are longer than ctx and were cut; --ctx 100 would cut none")
+}
+
+func TestResolveFits(t *testing.T) {
+	t.Run("fewer sequences, then shorter ones", func(t *testing.T) {
+		r, err := Resolve(valid(), rows(t, 50, 300), nil, 0, func(n, tokens int) bool { return n*tokens <= 1000 })
+		require.NoError(t, err)
+		require.LessOrEqual(t, r.Batch.Int()*r.Ctx.Int(), 1000)
+		require.Equal(t, 320, r.Ctx.Int())
+		require.GreaterOrEqual(t, r.Batch.Int()*r.Accum.Int(), 8)
+		r, err = Resolve(valid(), rows(t, 50, 300), nil, 0, func(n, tokens int) bool { return n*tokens <= 200 })
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 128}, []int{r.Batch.Int(), r.Ctx.Int()})
+		require.Contains(t, strings.Join(r.Reasons, "\n"), "320 tokens do not fit into memory")
+	})
+	t.Run("prompts longer than the model's context", func(t *testing.T) {
+		set := labelledAfter(t, 50, 600, 700)
+		r, err := Resolve(valid(), set, nil, 512, nil)
+		require.NoError(t, err)
+		require.Equal(t, 640, r.Ctx.Int())
+		require.Len(t, r.TrainSet.Rows, 50)
+		require.Contains(t, strings.Join(r.Warnings, "\n"), "longer than the model was trained with")
+	})
 }

@@ -26,17 +26,28 @@ type job struct {
 	tuned   *tuned
 	trainer *trainer
 	folder  *RunFolder
+	from    *resumed // nil where the run begins
 }
 
-// Run trains. Flags, settings, run folder, model, data and adapter are checked, in this order, and all memory is taken, before
-// anything is written. When ctx is cancelled the adapter is saved as it is and the error of the context returned.
+// Run trains, or goes on with a run that was cut short. Flags, settings, run folder, model, data and adapter are checked, in this
+// order, and all memory is taken, before anything is written. When ctx is cancelled the step in progress is finished, a checkpoint and
+// the adapter as it is then are saved, and the error of the context is returned.
 func Run(ctx context.Context, c Config, o Options) (*Result, error) {
+	j := &job{}
+	defer j.Close()
+	if c.Resume {
+		var err error
+		if c, err = j.resume(c, o); err != nil {
+			return nil, err
+		}
+		if j.from.done != nil {
+			return j.from.done, nil
+		}
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	j := &job{}
-	defer j.Close()
-	if !c.DryRun {
+	if !c.DryRun && !c.Resume {
 		var err error
 		if j.folder, err = CheckRunFolder(c.Out, c.Force); err != nil {
 			return nil, err
@@ -45,8 +56,16 @@ func Run(ctx context.Context, c Config, o Options) (*Result, error) {
 	if err := j.load(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := j.restore(); err != nil {
+		return nil, err
+	}
 	if o.OnPlan != nil {
 		o.OnPlan(j.Resolved)
+	}
+	if j.from == nil {
+		if err := j.estimate(ctx, o.note); err != nil {
+			return nil, err
+		}
 	}
 	if c.DryRun {
 		return &Result{}, nil
@@ -73,7 +92,7 @@ func (j *job) load(ctx context.Context, c Config) error {
 	if _, err := c.LoRALayers(int(shape.Blocks)); err != nil {
 		return err
 	}
-	if j.backend, err = ggml.NewCPU(ggml.CPUOptions{Threads: c.threads()}); err != nil {
+	if j.backend, err = ggml.NewCPU(j.cpu(c)); err != nil {
 		return err
 	}
 	tok, closeTok, err := tokenizer(file)
@@ -81,23 +100,34 @@ func (j *job) load(ctx context.Context, c Config) error {
 		return err
 	}
 	defer closeTok()
-	if j.Resolved, err = Prepare(ctx, c, file, tok); err != nil {
+	rows, err := readData(ctx, &c, file, tok)
+	if err != nil {
 		return err
 	}
-	j.NumThreads = Given(float64(j.backend.Threads))
+	program := residentNow()
 	if j.model, err = llama.New(j.backend, file); err != nil {
 		return err
 	}
 	owned = true
-	if j.tuned, err = newTuned(j.backend, j.model, &j.Config); err != nil {
+	if j.tuned, err = newTuned(j.backend, j.model, &c); err != nil {
 		return err
 	}
-	if j.Init != "" {
-		if err := j.tuned.startFrom(j.Init); err != nil {
+	if c.Init != "" && j.from == nil { // a checkpoint replaces any start
+		if err := j.tuned.startFrom(c.Init); err != nil {
 			return err
 		}
 	}
+	budget := newBudget(j.backend, j.model, j.tuned.params, program, c.memoryLimit())
+	if j.Resolved, err = Resolve(c, rows.train, rows.valid, ContextLength(file), budget.fits); err != nil {
+		return err
+	}
+	rows.explain(j.Resolved, file)
+	j.tuned.template = j.chatSource()
+	j.NumThreads = Given(float64(j.backend.Threads))
 	t := j.longest()
+	if j.Memory, err = budget.check(j.Batch.Int(), t, j.Packing.On()); err != nil {
+		return err
+	}
 	j.trainer, err = newTrainer(j.backend, j.model, j.tuned.params, j.Batch.Int(), t, j.Packing.On(),
 		optim.AdamWConfig{Beta1: j.Beta1, Beta2: j.Beta2, Eps: j.Eps, Decay: j.Decay, Clip: j.Clip})
 	return err
@@ -155,9 +185,9 @@ func (j *job) longest() int {
 	return longest
 }
 
-// train is the loop: load → forward → backward → clip → step → report.
+// train is the loop: load → forward → backward → clip → step → report, with evaluations and checkpoints in between.
 func (j *job) train(ctx context.Context, o Options) (*Result, error) {
-	out, err := j.create(o)
+	out, err := j.open(o)
 	if err != nil {
 		return nil, err
 	}
@@ -165,17 +195,28 @@ func (j *job) train(ctx context.Context, o Options) (*Result, error) {
 	var x data.Batch
 	var m Metrics
 	schedule := j.LearningRate()
-	if err := j.evaluate(ctx, out, 0, &x); err != nil {
-		return nil, j.stopped(err, out, 0)
-	}
-	for step := 1; step <= j.TotalSteps; step++ {
+	for step := out.last.Step; ; {
+		if j.evaluationDue(out, step) {
+			if err := j.evaluate(ctx, out, step, &x); err != nil {
+				return nil, j.stopped(err, out, step)
+			}
+		}
+		if step == j.TotalSteps || j.enough(out) {
+			return j.finish(out, step)
+		}
+		if out.saveDue(step) {
+			if err := j.checkpoint(out, step); err != nil {
+				return nil, j.stopped(err, out, step)
+			}
+		}
 		if err := ctx.Err(); err != nil {
-			return nil, j.stopped(err, out, step-1)
+			return nil, j.stopped(err, out, step)
 		}
 		start := time.Now()
-		if err := j.trainer.Step(j.Plan, step, schedule.At(step), &x, &m); err != nil {
-			return nil, j.stopped(err, out, step-1)
+		if err := j.trainer.Step(j.Plan, step+1, schedule.At(step+1), &x, &m); err != nil {
+			return nil, j.stopped(err, out, step)
 		}
+		step++
 		m.Epoch = j.Plan.Epoch(step)
 		m.Seconds = time.Since(start).Seconds()
 		m.TokensPerSecond = float64(m.Tokens) / m.Seconds
@@ -183,61 +224,77 @@ func (j *job) train(ctx context.Context, o Options) (*Result, error) {
 		if err := out.step(m); err != nil {
 			return nil, j.stopped(err, out, step)
 		}
-		if step%j.EvalSteps == 0 || step == j.TotalSteps {
-			if err := j.evaluate(ctx, out, step, &x); err != nil {
-				return nil, j.stopped(err, out, step)
-			}
-		}
 	}
-	return j.finish(out)
 }
 
-// evaluate measures the validation rows, where there are any, and keeps the best adapter so far.
+// evaluate measures the validation rows and keeps the best adapter so far.
 func (j *job) evaluate(ctx context.Context, out *output, step int, x *data.Batch) error {
-	if j.ValidPlan == nil {
-		return nil
-	}
 	loss, _, err := j.trainer.Evaluate(j.ValidPlan, x, ctx.Err)
 	if err != nil {
 		return err
+	}
+	if !finite(loss) {
+		return fmt.Errorf("evaluation after step %d: %w: loss %g; try a lower --lr or a longer --warmup", step, ErrDiverged, loss)
 	}
 	return out.eval(newEval(step, loss), j.tuned.params)
 }
 
 // finish saves the best adapter, or the last where nothing was validated.
-func (j *job) finish(out *output) (*Result, error) {
+func (j *job) finish(out *output, step int) (*Result, error) {
+	if err := j.checkpoint(out, step); err != nil {
+		return nil, j.stopped(err, out, step)
+	}
+	if step < j.TotalSteps {
+		out.note("stopped early after step %d of %d: %d evaluations in a row were no better than step %d's", step, j.TotalSteps, out.worse, out.best.Step)
+	}
 	out.restoreBest(j.tuned.params)
 	path, err := j.save(j.folder.Path, out)
 	if err != nil {
-		return nil, err
+		return nil, j.stopped(err, out, step)
 	}
+	out.record.Verdict = out.verdict()
 	if err := out.finishRecord("done"); err != nil {
 		return nil, err
 	}
-	return &Result{Folder: j.folder.Path, Adapter: path, Steps: j.TotalSteps, Loss: out.last.Loss, Eval: out.best, Verdict: out.verdict()}, nil
+	return &Result{Folder: j.folder.Path, Adapter: path, Steps: step, Loss: out.last.Loss, Eval: out.best, Verdict: out.record.Verdict}, nil
 }
 
-// stopped saves what there is when a run ends early, after step steps, and says so.
+// stopped ends a run early, after step steps: it saves what there is and says how to go on. An interrupted run gets a checkpoint of its
+// last step; after any other error the last one stands.
 func (j *job) stopped(cause error, out *output, step int) error {
+	interrupted := errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded)
+	if interrupted {
+		if err := j.checkpoint(out, step); err != nil {
+			cause, interrupted = fmt.Errorf("interrupted: %w", err), false
+		}
+	}
 	var abort *ggml.AbortError
-	if errors.As(cause, &abort) || step == 0 {
-		return errors.Join(cause, out.finishRecord("stopped"))
+	if step > 0 && !errors.As(cause, &abort) {
+		if _, err := j.save(j.folder.Path, out); err != nil {
+			out.note("the adapter as it is now could not be saved: %v", err)
+		}
 	}
-	path, err := j.save(j.folder.Path, out)
-	if err != nil {
-		return errors.Join(cause, err)
+	switch {
+	case interrupted:
+		out.note("interrupted after step %d, saved in %s; the same command with --resume goes on from there", step, out.checkpoints.of(step))
+	case out.saved >= 0:
+		out.note("stopped after step %d; the same command with --resume goes on from %s, once the cause is gone", step, out.checkpoints.of(out.saved))
+	default:
+		out.note("stopped after step %d, before the first checkpoint", step)
 	}
-	out.note("stopped after step %d; the adapter as it was then is in %s", step, path)
-	return errors.Join(cause, out.finishRecord("stopped"))
+	if err := out.finishRecord("stopped"); err != nil {
+		out.note("%v", err)
+	}
+	return cause
 }
 
-// save writes the adapter as it is now into a folder and returns its path.
+// save writes the adapter as it is now into a folder and returns its path: the result of the run, and a part of each checkpoint.
 func (j *job) save(folder string, out *output) (string, error) {
 	settings, err := j.Config.YAML()
 	if err != nil {
 		return "", err
 	}
-	return j.tuned.save(folder, adapter.Header{Architecture: "llama", Settings: string(settings), BaseSHA256: out.modelHash(), BaseName: baseName(j.model.File)})
+	return j.tuned.save(folder, adapter.Header{Architecture: "llama", Settings: string(settings), BaseSHA256: out.hashOfBase().tensors, BaseName: baseName(j.model.File), Template: j.tuned.template})
 }
 
 // baseName is what the base model calls itself.
@@ -258,6 +315,7 @@ func (j *job) Close() {
 	}
 	j.model.Close()
 	j.backend.Close()
+	j.folder.Close()
 }
 
 // newEval makes the record of an evaluation.

@@ -29,6 +29,7 @@ type Session struct {
 
 	backend *ggml.Backend
 	tuned   []*tuned
+	chat    keptChat // of the first adapter that was trained with a chat template
 }
 
 // OpenSession opens the model, its tokenizer and the adapters.
@@ -74,6 +75,7 @@ func (s *Session) attach(name string) error {
 	if err != nil {
 		return err
 	}
+	from := path
 	if path, err = AdapterPath(path); err != nil {
 		return err
 	}
@@ -82,6 +84,9 @@ func (s *Session) attach(name string) error {
 		return err
 	}
 	s.tuned = append(s.tuned, t)
+	if err := s.chat.take(from, t.template); err != nil {
+		return err
+	}
 	return t.weigh(scale)
 }
 
@@ -103,6 +108,7 @@ type EvalOptions struct {
 	Files  []string
 	Data   data.Options // Ctx and NVocab are filled in
 	Ctx    int
+	Chat   string              // chat template by its name; "" = that of an adapter, else the model's
 	OnPart func(done, all int) // after each micro-batch; may be nil
 }
 
@@ -122,6 +128,11 @@ const evalTokens = 1024
 // Evaluate scores each row alone, cut at the end of Ctx, by the mean loss of its label tokens.
 func (s *Session) Evaluate(ctx context.Context, o EvalOptions) (*Score, error) {
 	o.Data.NVocab, o.Data.Check = int(s.Model.Vocab), ctx.Err
+	templates, err := s.templates(o.Chat)
+	if err != nil {
+		return nil, err
+	}
+	o.Data.Chat = templates.choose
 	set, err := data.Read(o.Files, s.tokenizer(), o.Data)
 	if err != nil {
 		return nil, err
@@ -178,7 +189,7 @@ func (s *Session) Close() {
 // newEvaluator makes a trainer that only evaluates, and builds its largest graph.
 func newEvaluator(be *ggml.Backend, m *llama.Model, b, t int) (*trainer, error) {
 	tr := &trainer{backend: be, model: m, arena: ggml.NewArena(be), accumulate: map[*inputs]*lossGraph{}, evaluate: map[*inputs]*lossGraph{}}
-	err := checkMemory(&m.Config, 0, b, t, false)
+	_, err := newBudget(be, m, nil, residentNow(), 0).check(b, t, false)
 	if err == nil {
 		tr.inputs, err = newInputMemory(be, b, t, false)
 	}

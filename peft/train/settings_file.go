@@ -25,15 +25,21 @@ const (
 // LoadSettings reads a YAML settings file into c: what the file does not name stays as it is. Every fault names the
 // file and, where there is one, the line.
 func LoadSettings(path string, c *Config) error {
+	_, err := LoadGiven(path, c)
+	return err
+}
+
+// LoadGiven is LoadSettings and returns the names of the settings that the file gives a value.
+func LoadGiven(path string, c *Config) (given []string, err error) {
 	text, err := readSettings(path)
 	if err != nil {
 		var p *os.PathError
 		if errors.As(err, &p) {
 			err = p.Err
 		}
-		return &peft.InputError{What: "settings", Where: path, Err: err, Do: "check --config"}
+		return nil, &peft.InputError{What: "settings", Where: path, Err: err, Do: "check --config"}
 	}
-	return ParseSettings(path, text, c)
+	return parseGiven(path, text, c)
 }
 
 // readSettings reads a file or a pipe that is no larger than settings are.
@@ -52,12 +58,18 @@ func readSettings(path string) ([]byte, error) {
 
 // ParseSettings reads the text of a settings file; path is for errors alone. A fault leaves c as it was.
 func ParseSettings(path string, text []byte, c *Config) error {
-	fault := func(line int, why, do string) error {
+	_, err := parseGiven(path, text, c)
+	return err
+}
+
+// parseGiven is ParseSettings and returns the names of the settings that have a value in the text.
+func parseGiven(path string, text []byte, c *Config) (given []string, err error) {
+	fault := func(line int, why, do string) ([]string, error) {
 		where := path
 		if line > 0 {
 			where = fmt.Sprintf("%s:%d", path, line)
 		}
-		return &peft.InputError{What: "settings", Where: where, Why: why, Do: do}
+		return nil, &peft.InputError{What: "settings", Where: where, Why: why, Do: do}
 	}
 	if line := tooDeep(string(text)); line > 0 {
 		return fault(line, "nested too deep; settings are lines of the form `name: value`", "")
@@ -89,10 +101,13 @@ func ParseSettings(path string, text []byte, c *Config) error {
 			if err := setNode(s, &filled, pair.Value); err != nil {
 				return fault(lineOf(pair.Key), fmt.Sprintf("%s: %v", key, err), "")
 			}
+			if _, null := pair.Value.(*ast.NullNode); !null {
+				given = append(given, s.Name)
+			}
 		}
 	}
 	*c = filled
-	return nil
+	return given, nil
 }
 
 // tooDeep is the first line that is nested deeper than settings can be, or 0. It knows nothing of quotation marks: a

@@ -47,9 +47,6 @@ func newTrainer(be *ggml.Backend, m *llama.Model, params *peft.Params, b, t int,
 			tr = nil
 		}
 	}()
-	if err = checkMemory(&m.Config, params.Count(), b, t, packed); err != nil {
-		return tr, err
-	}
 	if tr.inputs, err = newInputMemory(be, b, t, packed); err != nil {
 		return tr, err
 	}
@@ -73,33 +70,36 @@ func (tr *trainer) accumulator(in *inputs) (*lossGraph, error) {
 	}
 	l := &lossGraph{}
 	var err error
-	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor {
-		h := tr.model.Forward(g, &in.Inputs)
-		head := tr.head(in)
-		head.NeedDH, head.NeedDW = true, tr.trains(tr.model.Output)
-		var dh, dw *ggml.Tensor
-		l.loss, dh, dw = head.Loss(g, h)
-		roots, from := []*ggml.Tensor{l.loss}, []grad.Root{{Y: h, DY: dh}}
-		if dw != nil {
-			from = append(from, grad.Root{Y: tr.model.Output, DY: dw})
-		}
-		leaves := make([]*ggml.Tensor, len(tr.params.List))
-		sums := map[*ggml.Tensor]*ggml.Tensor{}
-		for i, p := range tr.params.List {
-			leaves[i], sums[p.W] = p.W, p.G
-		}
-		grad.Backward(g, from, leaves, func(leaf, dy *ggml.Tensor) {
-			if dy != nil {
-				roots = append(roots, g.AddInplace(sums[leaf], dy))
-			}
-		})
-		return roots
-	})
+	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor { return tr.record(g, in, l) })
 	if err != nil {
 		return nil, fmt.Errorf("training graph of %d sequences of %d tokens: %w", in.B, in.T, err)
 	}
 	tr.accumulate[in] = l
 	return l, nil
+}
+
+// record records forward, loss and backward of a micro-batch, and the sums into the parameters' gradients.
+func (tr *trainer) record(g *ggml.Graph, in *inputs, l *lossGraph) []*ggml.Tensor {
+	h := tr.model.Forward(g, &in.Inputs)
+	head := tr.head(in)
+	head.NeedDH, head.NeedDW = true, tr.trains(tr.model.Output)
+	var dh, dw *ggml.Tensor
+	l.loss, dh, dw = head.Loss(g, h)
+	roots, from := []*ggml.Tensor{l.loss}, []grad.Root{{Y: h, DY: dh}}
+	if dw != nil {
+		from = append(from, grad.Root{Y: tr.model.Output, DY: dw})
+	}
+	leaves := make([]*ggml.Tensor, len(tr.params.List))
+	sums := map[*ggml.Tensor]*ggml.Tensor{}
+	for i, p := range tr.params.List {
+		leaves[i], sums[p.W] = p.W, p.G
+	}
+	grad.Backward(g, from, leaves, func(leaf, dy *ggml.Tensor) {
+		if dy != nil {
+			roots = append(roots, g.AddInplace(sums[leaf], dy))
+		}
+	})
+	return roots
 }
 
 // evaluator returns the graph that computes a micro-batch's loss alone.
@@ -109,15 +109,18 @@ func (tr *trainer) evaluator(in *inputs) (*lossGraph, error) {
 	}
 	l := &lossGraph{}
 	var err error
-	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor {
-		l.loss, _, _ = tr.head(in).Loss(g, tr.model.Forward(g, &in.Inputs))
-		return []*ggml.Tensor{l.loss}
-	})
+	l.Graph, err = ggml.Build(tr.backend, tr.arena, tr.graphSize(in), func(g *ggml.Graph) []*ggml.Tensor { return tr.recordLoss(g, in, l) })
 	if err != nil {
 		return nil, fmt.Errorf("evaluation graph of %d sequences of %d tokens: %w", in.B, in.T, err)
 	}
 	tr.evaluate[in] = l
 	return l, nil
+}
+
+// recordLoss records forward and loss alone.
+func (tr *trainer) recordLoss(g *ggml.Graph, in *inputs, l *lossGraph) []*ggml.Tensor {
+	l.loss, _, _ = tr.head(in).Loss(g, tr.model.Forward(g, &in.Inputs))
+	return []*ggml.Tensor{l.loss}
 }
 
 func (tr *trainer) head(in *inputs) *llama.Head {

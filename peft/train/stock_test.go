@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -149,37 +148,6 @@ func TestStockLogits(t *testing.T) {
 			require.NoError(t, g.feed(context.Background(), []int32{id}))
 			require.InDeltaSlice(t, want[i], g.logits, 1e-3, "%s, token %d", name, i)
 		}
-	}
-}
-
-// TestEveryType trains a random model in each type of weights, without an abort and with the loss going down.
-func TestEveryType(t *testing.T) {
-	shape := llama.Config{Context: 64, Embd: 256, Blocks: 2, FF: 512, Heads: 8, KVHeads: 4, HeadDim: 32, Vocab: 512, NormEps: 1e-5,
-		Rope: ggml.Rope{Base: 10000, Scale: 1, Dims: 32}}
-	dir := t.TempDir()
-	rows := filepath.Join(dir, "rows.jsonl")
-	var text []byte
-	for i := range 16 {
-		ids := make([]int, 24)
-		for j := range ids {
-			ids[j] = (i*7 + j*3) % 512
-		}
-		line, err := json.Marshal(map[string]any{"input_ids": ids})
-		require.NoError(t, err)
-		text = append(append(text, line...), '\n')
-	}
-	require.NoError(t, os.WriteFile(rows, text, 0o600))
-	for _, kind := range []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K", "q4_k_m"} {
-		t.Run(kind, func(t *testing.T) {
-			c := DefaultConfig()
-			c.Model, c.Data, c.Out = filepath.Join(dir, kind+".gguf"), []string{rows}, filepath.Join(dir, kind)
-			c.Steps, c.LR, c.Batch, c.Accum = 12, Given(1e-2), Given(8), Given(1)
-			require.NoError(t, llama.WriteRandom(c.Model, shape, kind, 7))
-			var losses []float64
-			_, err := Run(context.Background(), c, Options{OnStep: func(m Metrics) { losses = append(losses, m.Loss) }})
-			require.NoError(t, err)
-			require.Less(t, losses[len(losses)-1], losses[0]*0.9, fmt.Sprint(losses))
-		})
 	}
 }
 

@@ -30,6 +30,8 @@ type tuned struct {
 	lora    *lora.Adapter   // nil without the method
 	base    *freeze.Masters // nil where no tensor of the base trains
 	params  *peft.Params
+
+	template string // chat template of the data it was trained on, kept in its file; "" = none
 }
 
 // newTuned puts the methods of a run on a model, with their starts.
@@ -129,6 +131,7 @@ func (t *tuned) fileName() string {
 func (t *tuned) save(folder string, h adapter.Header) (string, error) {
 	path := filepath.Join(folder, t.fileName())
 	if t.fileName() == AdapterFile {
+		t.lora.ChatTemplate = t.template
 		return path, t.lora.Save(path, h.Architecture, h.BaseName)
 	}
 	h.Methods = t.methods
@@ -154,6 +157,7 @@ func openTuned(be *ggml.Backend, m *llama.Model, path string, sha256 func() (str
 		if t.lora, err = file.Adapter(m.Sites()); err != nil {
 			return nil, err
 		}
+		t.template = file.ChatTemplate
 		if err := t.attach(be, t.lora.Specs(), false); err != nil {
 			return nil, err
 		}
@@ -163,7 +167,7 @@ func openTuned(be *ggml.Backend, m *llama.Model, path string, sha256 func() (str
 	if err != nil {
 		return nil, err
 	}
-	t.methods = file.Methods
+	t.methods, t.template = file.Methods, file.Template
 	sum, err := sha256()
 	if err != nil {
 		return nil, err

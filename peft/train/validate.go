@@ -76,11 +76,12 @@ func (c *Config) Validate() error {
 	k.method()
 	k.length()
 	k.optimizer()
-	k.oneOf("format", c.Format, data.Formats())
+	k.oneOf("format", data.CanonicalFormat(c.Format), data.Formats())
+	k.chat()
 	for _, f := range c.Fields {
 		usual, here, ok := strings.Cut(f, "=")
-		k.need(ok && here != "" && slices.Contains([]string{"text", "input_ids", "labels"}, usual),
-			"field", quoted(f)+" renames nothing that graft reads", "write text=NAME, input_ids=NAME or labels=NAME")
+		k.need(ok && here != "" && slices.Contains(data.FieldNames(), usual),
+			"field", quoted(f)+" renames nothing that graft reads", "write prompt=NAME, with one of "+strings.Join(data.FieldNames(), ", "))
 	}
 	k.need(c.MaxRows >= 0, "max-rows", "below 0", "give a number of rows, or 0 for all")
 	k.need(!c.Split.Given || c.Split.Value >= 0 && c.Split.Value < 1, "valid-split", "not a fraction", "give a number from 0 up to, but not including, 1")
@@ -88,6 +89,9 @@ func (c *Config) Validate() error {
 	k.oneOf("device", c.Device, []string{"auto", "cpu"})
 	k.need(!c.NumThreads.Given || c.NumThreads.Value >= 1 && c.NumThreads.Value <= mostThreads, "threads",
 		fmt.Sprintf("not between 1 and %d", mostThreads), "leave it out to use every physical core")
+	if _, err := parseSize(c.MemoryMax); err != nil && !strings.EqualFold(c.MemoryMax, "auto") {
+		k.refuse("memory-limit", err.Error(), "write a number with a unit, as 8GB or 6GiB, or auto")
+	}
 	if len(k.faults) == 0 {
 		return nil
 	}
@@ -135,6 +139,11 @@ func (k *checker) length() {
 	whole("batch-size", c.Batch, mostBatch)
 	whole("grad-accum", c.Accum, mostBatch)
 	whole("eval-every", c.EvalEvery, math.MaxInt32)
+	k.need(c.EarlyStop >= 0, "early-stop", "below 0", "give a number of evaluations, or 0 for off")
+	k.need(c.Keep >= 1, "keep", "below 1", "2 is usual")
+	if _, err := parseInterval(c.SaveEvery); err != nil {
+		k.refuse("save-every", err.Error(), "write 100, 30s, 10m or off")
+	}
 	k.need(c.Steps >= 0, "steps", "below 0", "give a number of optimizer steps, or leave it out")
 	k.need(c.Epochs > 0 || c.Steps > 0, "epochs", "not above 0", "3 is usual")
 }

@@ -7,6 +7,8 @@ sys.dont_write_bytecode = True
 
 import torch
 
+import chat_tokens
+import jinja_cases
 import peft_lora
 import two_block
 
@@ -17,6 +19,8 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     two_block.make_all(root / "peft/llama/testdata")
     peft_lora.make_all(root / "peft/train/testdata")
+    jinja_cases.make_all(root / "peft/chat/testdata")
+    chat_tokens.make_all(root / "peft/data/testdata/chat", root.parent / "shared/data")
 
 
 if __name__ == "__main__":

@@ -53,9 +53,10 @@ func table() []row {
 		{packages: []string{"cmd/graft"}, outside: []string{
 			"github.com/spf13/pflag", "github.com/agnivade/levenshtein", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/sys"}},
 		{packages: []string{"peft/demo"}},
-		{packages: []string{"peft/train", "peft/dist"}, outside: []string{"github.com/goccy/go-yaml", "golang.org/x/sys"},
+		{packages: []string{"peft/train", "peft/dist"}, outside: []string{"github.com/goccy/go-yaml", "github.com/gofrs/flock", "golang.org/x/sys"},
 			beside: map[string][]string{"peft/train": {"peft/dist"}}},
 		{packages: []string{"peft/lora", "peft/bottleneck", "peft/freeze", "peft/adapter", "peft/optim", "peft/data", "peft/metrics", "peft/llama"}},
+		{packages: []string{"peft/chat"}, outside: []string{"github.com/mitsuhiko/minijinja/minijinja-go/v2"}},
 		{packages: []string{"peft"}, outside: []string{"github.com/agnivade/levenshtein"}},
 		{packages: []string{"peft/nn"}},
 		{packages: []string{"ggml/grad", "ggml/gguf", "ggml/vocab", "ggml/stock"}, outside: []string{"golang.org/x/sys"},
