@@ -25,7 +25,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	f.Uint64Var(&o.Seed, "seed", 42, "seed of the sentences and of the training")
 	f.BoolVar(&o.Overwrite, "overwrite", false, "write into the folder even if it is not a demo's")
 	f.IntVar(&o.Steps, "steps", 0, "optimizer steps; 0 = as many as the task needs")
-	f.IntVar(&o.Threads, "threads", 0, "threads of the processor; 0 = all that this process may use")
+	f.IntVar(&o.Threads, "threads", 1, "threads of the processor; more gain little on so small a model")
 	asJSON := f.Bool("json", false, "one JSON document on stdout")
 	f.rare("steps", "threads")
 	if done, err := f.parse(args, stdout); done || err != nil {
@@ -39,7 +39,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return &usageError{where: "demo: --out", why: "is empty", do: "give the name of a folder"}
 	case o.Steps < 0:
 		return &usageError{where: fmt.Sprintf("demo: --steps %d", o.Steps), why: "below 0", do: "leave it out"}
-	case o.Threads < 0 || o.Threads > 512:
+	case o.Threads < 1 || o.Threads > 512:
 		return &usageError{where: fmt.Sprintf("demo: --threads %d", o.Threads), why: "not between 1 and 512", do: "leave it out"}
 	}
 	if _, _, _, err := ggml.Version(); err != nil {

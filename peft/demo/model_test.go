@@ -96,6 +96,19 @@ func TestTokenizer(t *testing.T) {
 	require.Equal(t, kitchen[0], inText[len(inText)-1], "a word is the same token wherever it stands")
 }
 
+// TestAskedAsTrained holds that a question is asked in the form in which conversations stand in the pretraining text.
+func TestAskedAsTrained(t *testing.T) {
+	needLibrary(t)
+	s, err := train.OpenSession(train.SessionOptions{Model: modelFile(t).Path, Threads: 1})
+	require.NoError(t, err)
+	defer s.Close()
+	got, _, err := s.ChatPrompt("", "", "is it late?")
+	require.NoError(t, err)
+	want, err := s.Vocab.Tokenize(conversation("> is it late?")+MarkAssistant, true, true)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 // TestModelAgreesWithLibllama holds graft's perplexity of unseen text against stock libllama's, and both against what a trained model reaches.
 func TestModelAgreesWithLibllama(t *testing.T) {
 	needLibrary(t)
@@ -109,12 +122,12 @@ func TestModelAgreesWithLibllama(t *testing.T) {
 		lines = append(append(lines, line...), '\n')
 	}
 	require.NoError(t, os.WriteFile(rows, lines, 0o600))
-	s, err := train.OpenSession(train.SessionOptions{Model: f.Path, Threads: 2})
+	s, err := train.OpenSession(train.SessionOptions{Model: f.Path, Threads: 1})
 	require.NoError(t, err)
 	defer s.Close()
 	score, err := s.Evaluate(context.Background(), train.EvalOptions{Files: []string{rows}, Ctx: 256, Data: data.Options{Format: data.FormatAuto}})
 	require.NoError(t, err)
-	m, err := stock.Open(f.Path, stock.Options{Threads: 2})
+	m, err := stock.Open(f.Path, stock.Options{Threads: 1})
 	require.NoError(t, err)
 	defer m.Close()
 	var sum float64
@@ -144,7 +157,7 @@ func TestEveryKQuantTrains(t *testing.T) {
 			require.NoError(t, writeFolder(Options{Folder: folder, Overwrite: true}, rows, held))
 			requantize(t, modelFile(t), filepath.Join(folder, ModelFile), typ)
 			c := Config(folder)
-			c.Steps, c.NumThreads = 12, train.Given(2)
+			c.Steps, c.NumThreads = 12, train.Given(1)
 			var losses []float64
 			_, err = train.Run(context.Background(), c, train.Options{OnStep: func(m train.Metrics) { losses = append(losses, m.Loss) }})
 			require.NoError(t, err)

@@ -21,7 +21,7 @@ const (
 	HeldOutFile  = "held-out.jsonl"
 	RunDir       = "run" // the run folder, with adapter.gguf in it
 	recordFile   = "demo.json"
-	trainingRows = 1200
+	trainingRows = 2000
 	heldOutRows  = 100
 	stockRows    = 25
 )
@@ -31,7 +31,7 @@ type Options struct {
 	Folder    string
 	Seed      uint64
 	Steps     int  // optimizer steps; 0 = as many as the task needs
-	Threads   int  // 0 = all that this process may use
+	Threads   int  // 0 = one: more gain little on so small a model, and lose much beside other work
 	Overwrite bool // write into a folder that is not a demo's
 	Train     train.Options
 	OnStage   func(Stage, *Result) // when a part of the demo begins; may be nil
@@ -95,7 +95,7 @@ func Config(folder string) train.Config {
 	c.Model, c.Data, c.Out, c.Force = filepath.Join(folder, ModelFile), []string{filepath.Join(folder, TrainFile)}, filepath.Join(folder, RunDir), true
 	c.Rank, c.LR = 16, train.Given(4e-3)
 	c.Ctx, c.Batch, c.Accum, c.Packing = train.Given(128), train.Given(8), train.Given(1), train.Given(1)
-	c.Split, c.Steps = train.Given(0), 400
+	c.Split, c.Steps = train.Given(0), 300
 	return c
 }
 
@@ -103,6 +103,7 @@ func Config(folder string) train.Config {
 // answers from libllama.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	start := time.Now()
+	o.Threads = max(1, o.Threads)
 	r := &Result{Folder: o.Folder, Model: filepath.Join(o.Folder, ModelFile), Run: filepath.Join(o.Folder, RunDir), Seed: o.Seed,
 		TrainingRows: trainingRows, HeldOut: heldOutRows, StockRows: stockRows}
 	stage := func(s Stage) {
@@ -126,9 +127,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Steps > 0 {
 		c.Steps = o.Steps
 	}
-	if o.Threads > 0 {
-		c.NumThreads = train.Given(float64(o.Threads))
-	}
+	c.NumThreads = train.Given(float64(o.Threads))
 	begin := time.Now()
 	trained, err := train.Run(ctx, c, o.Train)
 	if err != nil {

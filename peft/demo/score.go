@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/graft-go/graft/ggml/stock"
-	"github.com/graft-go/graft/ggml/vocab"
 	"github.com/graft-go/graft/peft/train"
 )
 
@@ -34,19 +33,14 @@ func Right(answers []Answer) int {
 // mostTokens is the longest answer that is waited for; the longest command has half of it.
 const mostTokens = 80
 
-// Prompt is the beginning of a conversation in the form of ChatTemplate, up to where the assistant answers.
-func Prompt(v *vocab.Vocab, text string) ([]int32, error) {
-	return v.Tokenize(MarkUser+" "+text+MarkEnd+MarkAssistant, true, true)
-}
-
-// Ask gives the model each row's sentence and takes its most likely answer, token by token until it ends.
+// Ask gives the model each row's sentence, written by its chat template, and takes its most likely answer, token by token until it ends.
 func Ask(ctx context.Context, s *train.Session, rows []Row) ([]Answer, error) {
 	answers := make([]Answer, len(rows))
 	for i, row := range rows {
 		a := &answers[i]
 		a.Row = row
 		var err error
-		if a.prompt, err = Prompt(s.Vocab, row.Prompt); err != nil {
+		if a.prompt, _, err = s.ChatPrompt("", "", row.Prompt); err != nil {
 			return nil, err
 		}
 		err = s.Generate(ctx, a.prompt, train.GenerateOptions{N: mostTokens, TopP: 1}, func(id int32) bool {

@@ -63,7 +63,7 @@ func TestTextIsClean(t *testing.T) {
 // TestTextKnowsNotTheTask holds that pretraining shows neither a sentence of the task nor an object with its keys, so that the score before
 // the training is an honest one.
 func TestTextKnowsNotTheTask(t *testing.T) {
-	text := strings.ToLower(strings.Join(Text(110000, 1), "\n"))
+	text := strings.ToLower(strings.Join(Text(130000, 1), "\n"))
 	for _, key := range []string{`"device"`, `"room"`, `"action"`, `"value"`} {
 		require.NotContains(t, text, key)
 	}

@@ -3,8 +3,8 @@
 //
 //	go run ./scripts/pretrain -o peft/demo/model.gguf
 //
-// It needs the native libraries (make lib), and about a quarter of an hour on two cores. The same seed on the same machine with the same
-// number of threads makes the same file.
+// It needs the native libraries (make lib), and about ten minutes on two cores. The same seed and number of threads make the same file on the
+// same kind of processor.
 package main
 
 import (
@@ -24,9 +24,10 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.out, "o", "", "file to write")
-	flag.IntVar(&o.texts, "texts", 110000, "pieces of text to train on")
+	flag.IntVar(&o.texts, "texts", 130000, "pieces of text to train on")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of text, weights and order")
 	flag.Float64Var(&o.lr, "lr", 3e-3, "highest learning rate")
+	flag.IntVar(&o.threads, "threads", 2, "threads of the processor")
 	flag.StringVar(&o.kind, "type", "q8_0", "type of the matrices")
 	flag.StringVar(&o.work, "work", "", "folder for text, start and run, which stays; empty = a temporary one")
 	flag.Parse()
@@ -40,7 +41,7 @@ func main() {
 
 type options struct {
 	out, work, kind string
-	texts           int
+	texts, threads  int
 	seed            uint64
 	lr              float64
 }
@@ -71,6 +72,7 @@ func (o *options) run(ctx context.Context) (err error) {
 	c.Method, c.LR, c.Beta2, c.Seed = []string{train.MethodFull}, train.Given(o.lr), 0.95, o.seed
 	c.AppendEOS, c.Packing, c.Epochs = true, train.Given(1), 1
 	c.Ctx, c.Batch, c.Accum = train.Given(128), train.Given(16), train.Given(1)
+	c.NumThreads = train.Given(float64(o.threads))
 	start, tokens, last := time.Now(), 0, time.Time{}
 	result, err := train.Run(ctx, c, train.Options{
 		Log: func(format string, a ...any) { fmt.Printf(format+"\n", a...) },
