@@ -60,9 +60,22 @@ func (p *progress) plan(r *train.Resolved) {
 	if r.Memory != nil {
 		p.note("memory %s", r.Memory)
 	}
+	p.example(r)
 	for _, line := range r.Warnings {
 		p.note("warning: %s", line)
 	}
+}
+
+// example shows one row with its trained tokens marked.
+func (p *progress) example(r *train.Resolved) {
+	text, marks := r.Example(p.tty), "between [[ and ]]"
+	if text == "" {
+		return
+	}
+	if p.tty {
+		marks = "in reverse"
+	}
+	p.note("example, its trained tokens %s:\n  %s", marks, strings.ReplaceAll(text, "\n", "\n  "))
 }
 
 // step shows an optimizer step.

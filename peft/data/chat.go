@@ -225,7 +225,7 @@ func (r *reader) conversation(c *chat.Conversation) (Row, error) {
 	}
 	e, err := choice.Encode(c, choice.Settings, v)
 	if err != nil {
-		return Row{}, err
+		return Row{}, fmt.Errorf("%w; --skip-bad leaves such rows out, --chat-template chooses another template", err)
 	}
 	if e.Last && !r.o.LossAll {
 		r.set.warn("the chat template writes earlier turns otherwise once others follow, so that only the last answer of such rows is trained")

@@ -217,7 +217,7 @@ func (s *Session) templates(name string) (*templates, error) {
 	if kept && s.chat.source == "" {
 		name = chat.None
 	}
-	t, err := newTemplates(name, date, s.Model.File, s.tokenizer())
+	t, err := newTemplates(name, date, s.Model.File, asTokenizer(s.Vocab))
 	if err == nil && kept && name == "" && t.model != nil {
 		t.model.Template, t.model.Path = s.chat.source, s.chat.origin
 	}

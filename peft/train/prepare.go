@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/graft-go/graft/ggml/gguf"
+	"github.com/graft-go/graft/ggml/vocab"
 	"github.com/graft-go/graft/peft/chat"
 	"github.com/graft-go/graft/peft/data"
 )
@@ -45,7 +46,10 @@ func readData(ctx context.Context, c *Config, model *gguf.File, tok data.Tokeniz
 }
 
 // explain puts what is to be said of the rows and their template into a solved run.
-func (d *runData) explain(r *Resolved, model *gguf.File) {
+func (d *runData) explain(r *Resolved, model *gguf.File, v *vocab.Vocab) {
+	if v != nil {
+		r.speller = v
+	}
 	r.Chat = d.template.choice
 	r.Reasons = append(slices.Clone(d.train.Notes), r.Reasons...)
 	r.Warnings = append(r.Warnings, d.train.Warnings...)

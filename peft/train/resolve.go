@@ -40,7 +40,19 @@ type Resolved struct {
 	Reasons            []string
 	Warnings           []string
 
-	fits func(sequences, tokens int) bool // whether a micro-batch fits into memory
+	speller data.Speller                     // nil where the model has no tokenizer
+	fits    func(sequences, tokens int) bool // whether a micro-batch fits into memory
+}
+
+// exampleTokens is how many tokens of an example are shown.
+const exampleTokens = 120
+
+// Example is the first row of the run as text, the tokens that it trains marked, or "" where the model has no tokenizer.
+func (r *Resolved) Example(colour bool) string {
+	if r.speller == nil || len(r.TrainSet.Rows) == 0 {
+		return ""
+	}
+	return data.Show(r.TrainSet.Rows[0], r.speller, data.ShowOptions{Colour: colour, Most: exampleTokens})
 }
 
 // LearningRate is the schedule of the run.

@@ -22,6 +22,7 @@ import (
 type job struct {
 	*Resolved
 	backend *ggml.Backend
+	vocab   *vocab.Vocab // nil where the model has no tokenizer
 	model   *llama.Model
 	tuned   *tuned
 	trainer *trainer
@@ -95,12 +96,12 @@ func (j *job) load(ctx context.Context, c Config) error {
 	if j.backend, err = ggml.NewCPU(j.cpu(c)); err != nil {
 		return err
 	}
-	tok, closeTok, err := tokenizer(file)
-	if err != nil {
-		return err
+	if file.HasTokenizer() {
+		if j.vocab, err = openVocab(file); err != nil {
+			return err
+		}
 	}
-	defer closeTok()
-	rows, err := readData(ctx, &c, file, tok)
+	rows, err := readData(ctx, &c, file, asTokenizer(j.vocab))
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (j *job) load(ctx context.Context, c Config) error {
 	if j.Resolved, err = Resolve(c, rows.train, rows.valid, ContextLength(file), budget.fits); err != nil {
 		return err
 	}
-	rows.explain(j.Resolved, file)
+	rows.explain(j.Resolved, file, j.vocab)
 	j.tuned.template = j.chatSource()
 	j.NumThreads = Given(float64(j.backend.Threads))
 	t := j.longest()
@@ -141,16 +142,12 @@ func (c *Config) threads() int {
 	return runtime.NumCPU()
 }
 
-// tokenizer opens the model's own, or returns nil where the file has none.
-func tokenizer(file *gguf.File) (data.Tokenizer, func(), error) {
-	if !file.HasTokenizer() {
-		return nil, func() {}, nil
+// asTokenizer is a vocabulary as the data package takes it; an absent one is a nil interface.
+func asTokenizer(v *vocab.Vocab) data.Tokenizer {
+	if v == nil {
+		return nil
 	}
-	v, err := openVocab(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	return v, func() { v.Close() }, nil
+	return v
 }
 
 // openVocab opens the tokenizer, whose every id must have a row in the embedding: the library would end the process on another.
@@ -314,6 +311,9 @@ func (j *job) Close() {
 		j.tuned.Close()
 	}
 	j.model.Close()
+	if j.vocab != nil {
+		j.vocab.Close()
+	}
 	j.backend.Close()
 	j.folder.Close()
 }

@@ -133,7 +133,7 @@ func (s *Session) Evaluate(ctx context.Context, o EvalOptions) (*Score, error) {
 		return nil, err
 	}
 	o.Data.Chat = templates.choose
-	set, err := data.Read(o.Files, s.tokenizer(), o.Data)
+	set, err := data.Read(o.Files, asTokenizer(s.Vocab), o.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -164,14 +164,6 @@ func (s *Session) Evaluate(ctx context.Context, o EvalOptions) (*Score, error) {
 		return nil, err
 	}
 	return &Score{Examples: len(set.Rows), Tokens: tokens, Loss: loss, Perplexity: perplexity(loss), Set: set}, nil
-}
-
-// tokenizer is the session's as the data package takes it; an absent one is a nil interface.
-func (s *Session) tokenizer() data.Tokenizer {
-	if s.Vocab == nil {
-		return nil
-	}
-	return s.Vocab
 }
 
 // Close frees everything. It may be called twice.
