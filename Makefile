@@ -1,6 +1,7 @@
 # graft: build and tests. Needs Go, npm (for the native libraries) and, for the BLAS, pip.
 #   make lib [GPU=cuda|vulkan]   native libraries into third_party/lib
 #   make build                   bin/graft
+#   make demo                    both, then a small model learns a task in about a minute
 #   make test | test-slow | bench
 GO         ?= go
 GPU        ?=
@@ -12,13 +13,16 @@ export CGO_ENABLED = 0
 # Packages that are also run under the race detector, which needs a C compiler.
 RACE = ./binding/... ./ggml/... ./peft/data/... ./peft/train/...
 
-.PHONY: lib build check test test-slow race bench clean
+.PHONY: lib build demo check test test-slow race bench clean
 
 lib:
 	$(GO) run ./scripts/lib -gpu '$(GPU)'
 
 build:
 	$(GO) build -trimpath -o bin/graft ./cmd/graft
+
+demo: lib build
+	bin/graft demo
 
 check:
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

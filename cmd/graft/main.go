@@ -34,6 +34,7 @@ func verbs() []verb {
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},
 		{"doctor", "show what is installed and how to fix what is missing", runDoctor},
 		{"setup", "install the native libraries", runSetup},
+		{"demo", "teach a small model a task in a minute, and show what changed", runDemo},
 	}
 }
 

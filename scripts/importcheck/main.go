@@ -52,6 +52,7 @@ func table() []row {
 		{packages: []string{"scripts/*"}, outside: []string{"*"}},
 		{packages: []string{"cmd/graft"}, outside: []string{
 			"github.com/spf13/pflag", "github.com/agnivade/levenshtein", "github.com/schollz/progressbar/v3", "golang.org/x/term", "golang.org/x/sys"}},
+		{packages: []string{"peft/demo"}},
 		{packages: []string{"peft/train", "peft/dist"}, outside: []string{"github.com/goccy/go-yaml", "github.com/gofrs/flock", "golang.org/x/sys"},
 			beside: map[string][]string{"peft/train": {"peft/dist"}}},
 		{packages: []string{"peft/lora", "peft/bottleneck", "peft/freeze", "peft/adapter", "peft/optim", "peft/data", "peft/metrics", "peft/llama"}},
