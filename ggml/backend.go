@@ -3,7 +3,6 @@ package ggml
 import (
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/graft-go/graft/binding/blas"
 	bind "github.com/graft-go/graft/binding/ggml"
@@ -75,7 +74,7 @@ type Backend struct {
 
 // CPUOptions choose how the CPU computes.
 type CPUOptions struct {
-	Threads int    // 0 = the processors this process may use
+	Threads int    // 0 = Threads()
 	NoBLAS  bool   // ggml's own kernels even where a BLAS is there
 	BLAS    string // file of the BLAS to take where it is still there, instead of the fastest; "" = the fastest
 }
@@ -87,7 +86,7 @@ func NewCPU(o CPUOptions) (*Backend, error) {
 		return nil, err
 	}
 	if o.Threads <= 0 {
-		o.Threads = runtime.NumCPU()
+		o.Threads = Threads()
 	}
 	b := &Backend{lib: lib, c: lib.DevInit(lib.CPU, 0), Threads: o.Threads, products: registerProducts(lib)}
 	if b.c == 0 {

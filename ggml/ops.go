@@ -151,6 +151,7 @@ func (g *Graph) RMSNormBack(dy, x *Tensor, eps float32) *Tensor {
 }
 
 // SoftMax returns softmax(scale·x + mask) over each row; mask may be nil or F32 [ne0, ne1, 1 or ne2, 1 or ne3], added to every head.
+// A row that the mask hides whole, −inf everywhere, comes out as NaN; see nn.CheckMask.
 func (g *Graph) SoftMax(x, mask *Tensor, scale float32) *Tensor {
 	check(isF32(x) && x.Contiguous(), OpSoftMax, "wants contiguous F32", x)
 	if mask == nil {

@@ -23,7 +23,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	f.IntVar(&o.Tokens, "ctx", 256, "tokens a step")
 	f.IntVar(&o.Steps, "steps", 5, "steps to measure, after two that are not")
 	f.IntVar(&o.Rank, "rank", 8, "rank of the LoRA")
-	f.IntVar(&o.Threads, "threads", 0, "threads of the processor; 0 = all that this process may use")
+	f.IntVar(&o.Threads, "threads", 0, "threads of the processor; 0 = the physical cores that this process may use")
 	f.BoolVar(&o.NoBLAS, "no-blas", false, "measure ggml's own kernels")
 	asJSON := f.Bool("json", false, "one JSON document on stdout")
 	if done, err := f.parse(args, stdout); done || err != nil {

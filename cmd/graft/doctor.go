@@ -19,7 +19,7 @@ import (
 type diagnosis struct {
 	Graft    string        `json:"graft"`
 	System   string        `json:"system"`
-	Threads  int           `json:"threads"`      // processors this process may use
+	Threads  int           `json:"threads"`      // physical cores this process may use
 	Memory   int64         `json:"memory_bytes"` // that this process can still take, 0 = not known
 	Library  libraryFacts  `json:"library"`
 	Devices  []ggml.Device `json:"devices"`
@@ -79,7 +79,7 @@ func runDoctor(_ context.Context, args []string, stdout, _ io.Writer) error {
 
 // diagnose looks at everything; the error is why training cannot work.
 func diagnose() (*diagnosis, error) {
-	d := &diagnosis{Graft: train.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Threads: runtime.NumCPU(), Memory: train.AvailableMemory(), Ready: true,
+	d := &diagnosis{Graft: train.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Threads: ggml.Threads(), Memory: train.AvailableMemory(), Ready: true,
 		Devices: []ggml.Device{}, BLAS: []blasFacts{}, Problems: []problem{}}
 	var fault error
 	if found, err := binding.FindGGML(); err == nil {

@@ -94,7 +94,7 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 func bindSession(f *flags) func() (*train.Session, error) {
 	model := f.StringP("model", "m", "", "base model, a GGUF file; may be left out where --adapter is a run folder")
 	adapters := f.StringArray("adapter", nil, "LoRA GGUF or run folder, with =0.7 behind it for another weight than 1; repeatable")
-	threads := f.Int("threads", 0, "threads of the processor; 0 = all that this process may use")
+	threads := f.Int("threads", 0, "threads of the processor; 0 = the physical cores that this process may use")
 	return func() (*train.Session, error) {
 		if *threads < 0 || *threads > 512 {
 			return nil, &usageError{where: fmt.Sprintf("%s: --threads %d", f.Name(), *threads), why: "not between 1 and 512", do: "leave it out"}

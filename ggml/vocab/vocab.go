@@ -5,6 +5,7 @@ package vocab
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,11 +17,13 @@ import (
 // Vocab is an open vocabulary. Its methods may be called from several goroutines at once. Close it when done; a token table stays
 // readable after that, while Tokenize then returns an error.
 type Vocab struct {
-	path   string
-	api    *llama.API
-	mu     sync.Mutex // held around every call into libllama, and by Close
-	model  llama.Model
-	handle llama.Vocab
+	path    string
+	api     *llama.API
+	limited bool // the pre-tokenizer overflows on long runs, see limit.go
+	mixes   bool
+	mu      sync.Mutex // held around every call into libllama, and by Close
+	model   llama.Model
+	handle  llama.Vocab
 	table
 }
 
@@ -53,6 +56,9 @@ func Open(f *gguf.File) (*Vocab, error) {
 		return nil, fmt.Errorf("vocabulary of %s: %w", f.Path, err)
 	}
 	v.spacePrefix = spacePrefix(f)
+	pre, _ := f.String("tokenizer.ggml.pre")
+	model, _ := f.String("tokenizer.ggml.model")
+	v.limited, v.mixes = model == "gpt2" && !slices.Contains(byOwnCode, pre), slices.Contains(mixing, pre)
 	return v, nil
 }
 
@@ -79,10 +85,14 @@ func (v *Vocab) Close() error {
 }
 
 // Tokenize turns text into token ids. Any bytes are text: NUL and invalid UTF-8 become tokens of their own. With addSpecial, BOS
-// and EOS are added where the tokenizer says so; with parseSpecial, the names of control tokens in the text become those tokens.
+// and EOS are added where the tokenizer says so; with parseSpecial, the names of control tokens in the text become those tokens. A text on
+// which libllama would run out of stack is an error.
 func (v *Vocab) Tokenize(text string, addSpecial, parseSpecial bool) ([]int32, error) {
 	if len(text) > math.MaxInt32/2 {
 		return nil, fmt.Errorf("tokenize with %s: a text of %d bytes is longer than libllama takes; split it", v.path, len(text))
+	}
+	if err := v.checkRuns(text); err != nil {
+		return nil, err
 	}
 	// One byte more keeps the address of an empty text valid.
 	bytes := make([]byte, len(text)+1)

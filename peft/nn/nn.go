@@ -2,7 +2,12 @@
 // [out, tokens] can stand where a Linear stood.
 package nn
 
-import "github.com/graft-go/graft/ggml"
+import (
+	"fmt"
+	"math"
+
+	"github.com/graft-go/graft/ggml"
+)
 
 // Module maps x [in, tokens] to [out, tokens].
 type Module interface {
@@ -32,6 +37,24 @@ type RMSNorm struct {
 // Forward normalizes each token of x [width, tokens].
 func (n *RMSNorm) Forward(g *ggml.Graph, x *ggml.Tensor) *ggml.Tensor {
 	return g.Mul(g.RMSNorm(x, n.Eps), n.Gain)
+}
+
+// CheckMask makes sure that every row of a mask, of keys values each, lets its query see a key: ggml's softmax of a row that is hidden
+// whole is NaN (it takes exp(−∞ − (−∞))), which would reach every weight at the first step. It is called where masks are filled.
+func CheckMask(mask []float32, keys int) error {
+	for row := 0; row*keys < len(mask); row++ {
+		seen := false
+		for _, v := range mask[row*keys : (row+1)*keys] {
+			if v > float32(math.Inf(-1)) {
+				seen = true
+				break
+			}
+		}
+		if !seen {
+			return fmt.Errorf("attention mask: query %d sees no key", row)
+		}
+	}
+	return nil
 }
 
 // Attention returns softmax(KᵀQ·scale + mask)·V head by head: q [head, tokens, heads, batch], k and v [head, keys, kvHeads, batch]

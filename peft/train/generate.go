@@ -11,6 +11,7 @@ import (
 	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/peft"
 	"github.com/graft-go/graft/peft/llama"
+	"github.com/graft-go/graft/peft/nn"
 )
 
 // GenerateOptions choose how tokens are drawn.
@@ -128,6 +129,9 @@ func (g *generator) feed(ctx context.Context, tokens []int32) error {
 					row[k] = float32(math.Inf(-1))
 				}
 			}
+		}
+		if err := nn.CheckMask(st.mask, int(length)); err != nil {
+			return err
 		}
 		st.in.Tokens.SetI32(piece)
 		st.in.Pos.SetI32(st.pos)

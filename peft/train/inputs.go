@@ -7,6 +7,7 @@ import (
 	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/peft/data"
 	"github.com/graft-go/graft/peft/llama"
+	"github.com/graft-go/graft/peft/nn"
 )
 
 // inputs are the leaf tensors that one shape of micro-batch is read from, and the host's copies of what changes with each.
@@ -110,7 +111,7 @@ func (m *inputMemory) fit(length int) *inputs {
 }
 
 // set uploads a micro-batch. It allocates nothing once every shape has been used.
-func (m *inputMemory) set(in *inputs, x *data.Batch) {
+func (m *inputMemory) set(in *inputs, x *data.Batch) error {
 	n, t := int(in.B*in.T), int(in.T)
 	if in.tokens == nil {
 		in.tokens, in.pos, in.labels = make([]int32, n), make([]int32, n), make([]int32, n)
@@ -134,10 +135,14 @@ func (m *inputMemory) set(in *inputs, x *data.Batch) {
 	} else if m.filled != in {
 		blockDiagonal(in.mask, nil)
 	} else {
-		return
+		return nil
+	}
+	if err := nn.CheckMask(in.mask, t); err != nil {
+		return err
 	}
 	in.Mask.SetF32(0, in.mask)
 	m.filled = in
+	return nil
 }
 
 // blockDiagonal fills the mask [T, T] of one sequence: query q sees key k ≤ q of its own segment, so that packed rows never see each

@@ -115,7 +115,9 @@ func TestResume(t *testing.T) {
 			c.Steps, c.Epochs, c.Schedule, c.Shuffle = 0, 0.8, "linear", false
 			c.Valid, c.EvalEvery = writeRows(t, filepath.Join(filepath.Dir(c.Model), "valid.jsonl"), 5), Given(4)
 		}},
-		{"early stop", "f32", func(_ *testing.T, c *Config) { c.Split, c.EvalEvery, c.LR, c.EarlyStop = Given(0.2), Given(1), Given(0.3), 4 }},
+		{"early stop", "f32", func(_ *testing.T, c *Config) {
+			c.Split, c.EvalEvery, c.LR, c.EarlyStop = Given(0.2), Given(1), Given(0.3), 4
+		}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/graft-go/graft/ggml"
@@ -134,12 +133,12 @@ func (j *job) load(ctx context.Context, c Config) error {
 	return err
 }
 
-// threads is the number of threads to use.
+// threads is the number of threads to use; 0 = the backend decides.
 func (c *Config) threads() int {
 	if c.NumThreads.Given {
 		return c.NumThreads.Int()
 	}
-	return runtime.NumCPU()
+	return 0 // ggml.Threads
 }
 
 // asTokenizer is a vocabulary as the data package takes it; an absent one is a nil interface.

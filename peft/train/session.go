@@ -19,7 +19,7 @@ import (
 type SessionOptions struct {
 	Model    string
 	Adapters []string // adapter files or run folders, each with "=scale" behind it where its weight is not 1
-	Threads  int      // 0 = the processors this process may use
+	Threads  int      // 0 = ggml.Threads
 }
 
 // Session is a model with its adapters, ready to be evaluated or to generate. It is not safe for concurrent use.

@@ -139,7 +139,9 @@ func (tr *trainer) run(x *data.Batch, graph func(*inputs) (*lossGraph, error)) (
 	if err != nil {
 		return 0, err
 	}
-	tr.inputs.set(in, x)
+	if err := tr.inputs.set(in, x); err != nil {
+		return 0, err
+	}
 	if err := l.Run(); err != nil {
 		return 0, err
 	}

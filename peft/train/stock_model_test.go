@@ -281,3 +281,27 @@ func TestSplitModel(t *testing.T) {
 	_, err := OpenSession(SessionOptions{Model: strings.Replace(parts, "-00001-", "-00002-", 1)})
 	require.ErrorContains(t, err, "give its first part, model-00001-of-00003.gguf")
 }
+
+// TestNewModel holds that a model of `graft init`'s, with and without a tokenizer, is one that libllama loads and computes alike.
+func TestNewModel(t *testing.T) {
+	from, err := gguf.Open(filepath.Join("testdata", "peft20", "base.gguf"))
+	require.NoError(t, err)
+	defer from.Close()
+	c, err := llama.ParseShape("embd=64,ff=96,layers=2,heads=4,kv-heads=2,head-dim=32,ctx=128,rope-base=500000")
+	require.NoError(t, err)
+	for name, vocab := range map[string]*gguf.File{"with a tokenizer": from, "without": nil} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "new.gguf")
+			names, ok := from.Strings("tokenizer.ggml.tokens")
+			require.True(t, ok)
+			c.Vocab = int64(len(names))
+			require.NoError(t, llama.WriteModel(path, *c, llama.RandomOptions{Name: "new", Type: "f32", Seed: 1, Vocab: vocab}))
+			s, err := OpenSession(SessionOptions{Model: path, Threads: 1})
+			require.NoError(t, err)
+			defer s.Close()
+			require.Equal(t, vocab != nil, s.Vocab != nil)
+			tokens := randomTokens(40, len(names), 4)
+			require.Less(t, farthest(stockLogits(t, path, tokens, 64), logits(t, s, tokens)), 1e-4)
+		})
+	}
+}
