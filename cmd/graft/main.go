@@ -25,10 +25,10 @@ type verb struct {
 // verbs is the table of commands, in the order in which help lists them. A new command is a file and a line here.
 func verbs() []verb {
 	return []verb{
-		{"train", "fine-tune a model with LoRA", runTrain},
+		{"train", "fine-tune a model", runTrain},
 		{"eval", "score a model, with or without an adapter, on a data set", runEval},
 		{"generate", "continue a prompt", runGenerate},
-		{"export", "write an adapter as llama.cpp loads it", runExport},
+		{"export", "write what was trained as llama.cpp loads it", runExport},
 		{"init", "make a new model with random weights", runInit},
 		{"bench", "measure training on this machine", runBench},
 		{"inspect", "show what is in a GGUF file and whether graft can train it", runInspect},

@@ -11,7 +11,7 @@ import (
 // runTrain fine-tunes a model: flags and the settings file become a train.Config, which train.Run does.
 func runTrain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := newFlags("train", "train --model BASE.gguf --data ROWS.jsonl --out RUN [flags]",
-		"Fine-tunes a Llama-family GGUF model with LoRA. Everything but model, data and out has a sensible default.")
+		"Fine-tunes a Llama-family GGUF model with LoRA, or every weight of it. Everything but model, data and out has a sensible default.")
 	given := bindSettings(f)
 	if done, err := f.parse(args, stdout); done || err != nil {
 		return err

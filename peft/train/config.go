@@ -12,7 +12,7 @@ import (
 // Tags: short is the one-letter flag, alias other names that are accepted, auto what a value that is not given means,
 // fold a value that may be written in capitals, basic marks the flags that --help shows, once a setting that is no part of a run's config.yaml, help its meaning.
 type Config struct {
-	Model  string   `yaml:"model" short:"m" basic:"true" help:"base model, a GGUF file (F32, F16, BF16 or quantized)"`
+	Model  string   `yaml:"model" short:"m" basic:"true" help:"base model, a GGUF file (F32, F16, BF16 or quantized; split files by their first part)"`
 	Data   []string `yaml:"data" short:"d" basic:"true" help:"training file: JSONL rows (messages, conversations, instruction/output, prompt/completion, text, input_ids), or plain .txt; repeatable"`
 	Valid  string   `yaml:"valid" basic:"true" help:"validation file, of the same formats"`
 	Split  Auto     `yaml:"valid-split" auto:"5 % of the rows, 10 to 200, where there are 100 rows or more, no --valid and no --steps" help:"fraction of the rows that becomes the validation set, drawn by the seed; 0 = none"`
