@@ -123,6 +123,7 @@ func (j *job) load(ctx context.Context, c Config) error {
 	}
 	rows.explain(j.Resolved, file, j.vocab)
 	j.tuned.template = j.chatSource()
+	j.Device = "cpu"
 	j.NumThreads = Given(float64(j.backend.Threads))
 	t := j.longest()
 	if j.Memory, err = budget.check(j.Batch.Int(), t, j.Packing.On()); err != nil {

@@ -209,13 +209,13 @@ func parseAuto(kind, text string) (Auto, error) {
 	}
 }
 
-// YAML is the settings file of c: every setting that a run depends on, each with its meaning, so that
-// `graft train --config` does the same again.
+// YAML is the settings file of c: every setting that a run depends on, so that `graft train --config` does the same again. What is still
+// auto in a solved run has no part in it (a rate of a method that is not used, the memory of this machine) and is left out.
 func (c *Config) YAML() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# Settings of a graft run; `graft train --config THIS --out NEW` does it again.\n")
 	for _, s := range Settings() {
-		if s.Once {
+		if s.Once || s.Name != "format" && s.Get(c) == "auto" {
 			continue
 		}
 		value := any(s.value(c).Interface())
