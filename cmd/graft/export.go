@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/graft-go/graft/peft/train"
@@ -44,8 +46,8 @@ func runExport(_ context.Context, args []string, stdout, stderr io.Writer) error
 			return err
 		}
 		fmt.Fprintf(stderr, "%d tensors of %s changed; use it with: llama-cli -m %s\n", e.Changed, e.Base, *out)
-		if e.Kept > 0 {
-			fmt.Fprintf(stderr, "%d matrices became f16, since their rows do not divide into the blocks of %s\n", e.Kept, *kind)
+		for _, change := range slices.Sorted(maps.Keys(e.Others)) {
+			fmt.Fprintf(stderr, "%d tensors are of another type: %s (rows that do not divide into blocks become f16; types that need an importance matrix become q2_K)\n", e.Others[change], change)
 		}
 	} else {
 		e, err := train.ExportLoRA(from, *model, *out, *overwrite)

@@ -8,9 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/ggml/gguf"
 	"github.com/graft-go/graft/peft"
 	"github.com/graft-go/graft/peft/adapter"
+	"github.com/graft-go/graft/peft/llama"
 )
 
 // patternRows writes rows that a model can learn.
@@ -109,5 +111,35 @@ func TestMerged(t *testing.T) {
 				require.ErrorContains(t, err, "exists")
 			})
 		}
+	}
+}
+
+// TestMergedOther holds what a merged model gets that its base has not: types that can be written.
+func TestMergedOther(t *testing.T) {
+	dir := t.TempDir()
+	rows, base := filepath.Join(dir, "rows.jsonl"), filepath.Join(dir, "base.gguf")
+	require.NoError(t, os.WriteFile(rows, []byte(`{"input_ids":[1,5,6,7,5,6,7,5,6,7,5,6,7]}`+"\n"), 0o600))
+	shape := llama.Config{Context: 64, Embd: 256, Blocks: 1, FF: 512, Heads: 4, KVHeads: 2, HeadDim: 64, Vocab: 300, NormEps: 1e-5,
+		Rope: ggml.Rope{Base: 10000, Scale: 1, Dims: 64}}
+	for _, k := range []struct{ base, kind, want string }{
+		{"iq2_xs", Keep, "iq2_xs → q2_K"}, {"iq1_s", Keep, "iq1_s → q2_K"}, {"iq3_xxs", Keep, ""}, {"iq4_xs", Keep, ""}, {"q4_0", "q3_k", ""},
+	} {
+		t.Run(k.base+" "+k.kind, func(t *testing.T) {
+			require.NoError(t, llama.WriteRandom(base, shape, k.base, 1))
+			c := DefaultConfig()
+			c.Model, c.Data, c.Out, c.Steps, c.Force = base, []string{rows}, filepath.Join(dir, "run"), 4, true
+			_, err := Run(context.Background(), c, Options{})
+			require.NoError(t, err)
+			out := filepath.Join(dir, "merged.gguf")
+			m, err := ExportMerged(c.Out, "", out, k.kind, true)
+			require.NoError(t, err)
+			require.Equal(t, 7, m.Changed)
+			if k.want == "" {
+				require.Empty(t, m.Others)
+			} else {
+				require.Equal(t, map[string]int{k.want: 7}, m.Others)
+			}
+			lossOf(t, rows, SessionOptions{Model: out})
+		})
 	}
 }

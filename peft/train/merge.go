@@ -28,13 +28,14 @@ func MergeTypes() []string {
 // Merged describes a written model.
 type Merged struct {
 	Base    string
-	Changed int // tensors that differ from the base
-	Kept    int // matrices that kept another type than the one asked for, since their rows are no multiple of its blocks
+	Changed int            // tensors that differ from the base
+	Others  map[string]int // tensors of another type than was asked for, as "iq2_xs → q2_K", and their number
 }
 
 // ExportMerged writes the base model of a run folder or adapter with what was trained put into its tensors, as a complete GGUF. kind is
-// one of MergeTypes: the type of the matrices (vectors stay F32; a matrix whose rows do not divide into the type's blocks becomes F16).
-// One tensor is in memory at a time.
+// one of MergeTypes: the type of the matrices (vectors stay F32; a matrix whose rows do not divide into the type's blocks becomes F16, and
+// one that was trained and whose own type needs an importance matrix becomes Q2_K). One tensor is in memory at a time. The chat
+// template of the training goes along.
 func ExportMerged(from, model, out, kind string, overwrite bool) (*Merged, error) {
 	e, err := openExport(from, model, out, overwrite)
 	if err != nil {
@@ -52,7 +53,10 @@ func ExportMerged(from, model, out, kind string, overwrite bool) (*Merged, error
 	if number, ok := fileTypes[to]; ok {
 		w.SetUint32("general.file_type", number)
 	}
-	done := &Merged{Base: e.base}
+	if e.tuned.template != "" {
+		w.SetString("tokenizer.chat_template", e.tuned.template)
+	}
+	done := &Merged{Base: e.base, Others: map[string]int{}}
 	for i := range file.Tensors {
 		e.add(w, &file.Tensors[i], to, done)
 	}
@@ -64,17 +68,17 @@ func ExportMerged(from, model, out, kind string, overwrite bool) (*Merged, error
 
 // add adds one tensor of the merged model.
 func (e *exporting) add(w *gguf.Writer, t *gguf.TensorInfo, to ggml.Type, done *Merged) {
-	typ := t.Type
-	if to.Valid() && len(t.Ne) > 1 {
-		typ = to
-		if t.Ne[0]%typ.BlockSize() != 0 {
-			typ = ggml.TypeF16
-			done.Kept++
-		}
-	}
 	change := e.change(t.Name)
 	if change != nil {
 		done.Changed++
+	}
+	wanted := t.Type
+	if to.Valid() && len(t.Ne) > 1 {
+		wanted = to
+	}
+	typ := writable(wanted, t.Ne[0], change != nil || wanted != t.Type)
+	if typ != wanted {
+		done.Others[wanted.String()+" → "+typ.String()]++
 	}
 	if change == nil && typ == t.Type {
 		w.CopyTensor(e.model.File, t)
@@ -90,6 +94,18 @@ func (e *exporting) add(w *gguf.Writer, t *gguf.TensorInfo, to ggml.Type, done *
 		}
 		return writeValues(out, typ, values, t.Ne[0])
 	})
+}
+
+// writable is the type in which values meant for typ can be written, in rows of width values. What stays as it is needs no other.
+func writable(typ ggml.Type, width int64, changed bool) ggml.Type {
+	switch {
+	case width%typ.BlockSize() != 0:
+		return ggml.TypeF16
+	case !changed || !typ.NeedsImportance():
+		return typ
+	default: // all of them have fewer than three bits a weight
+		return ggml.TypeQ2_K
+	}
 }
 
 // change is what was trained of a tensor: a function that applies it to the base's values, or nil.
