@@ -52,6 +52,9 @@ func ExportMerged(from, model, out, kind string, overwrite bool) (*Merged, error
 	if number, ok := fileTypes[to]; ok {
 		w.SetUint32("general.file_type", number)
 	}
+	if e.tuned.template != "" {
+		w.SetString("tokenizer.chat_template", e.tuned.template)
+	}
 	done := &Merged{Base: e.base}
 	for i := range file.Tensors {
 		e.add(w, &file.Tensors[i], to, done)
@@ -178,6 +181,9 @@ func openExport(from, model, out string, overwrite bool) (e *exporting, err erro
 	}
 	if model == "" {
 		return nil, &peft.InputError{What: "export", Where: "--model", Why: "the base model of an adapter file is not known", Do: "give it: -m base.gguf"}
+	}
+	if err := checkOtherFile(out, path, model); err != nil {
+		return nil, err
 	}
 	e = &exporting{base: model}
 	defer func() {
