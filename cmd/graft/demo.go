@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 
 	"github.com/graft-go/graft/ggml"
@@ -135,13 +135,17 @@ func demoEnd(w io.Writer, r *demo.Result) {
 	say("    %s generate --adapter run --chat -p \"what you ask\"", graft)
 }
 
-// calledAs is how this program was called, where that can be typed again.
+// calledAs is how this program is called from a shell: graft where that name on PATH is this program, else the path it was started by.
 func calledAs() string {
 	name := os.Args[0]
-	if filepath.IsAbs(name) || !strings.ContainsRune(name, filepath.Separator) {
-		return "graft"
+	if found, err := exec.LookPath("graft"); err == nil {
+		a, errA := os.Stat(found)
+		b, errB := os.Stat(name)
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return "graft"
+		}
 	}
-	return name
+	return shellWord(name)
 }
 
 // shellWord quotes a word for a POSIX shell where that is needed.

@@ -47,7 +47,7 @@ func runExport(_ context.Context, args []string, stdout, stderr io.Writer) error
 		}
 		fmt.Fprintf(stderr, "%d tensors of %s changed; use it with: llama-cli -m %s\n", e.Changed, e.Base, *out)
 		for _, change := range slices.Sorted(maps.Keys(e.Others)) {
-			fmt.Fprintf(stderr, "%d tensors are of another type: %s (rows that do not divide into blocks become f16; types that need an importance matrix become q2_K)\n", e.Others[change], change)
+			fmt.Fprintf(stderr, "%d tensors are of another type: %s (rows that do not divide into blocks become f16; trained ones of fewer than three bits a weight q3_K)\n", e.Others[change], change)
 		}
 	} else {
 		e, err := train.ExportLoRA(from, *model, *out, *overwrite)

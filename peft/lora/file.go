@@ -154,6 +154,11 @@ func floats(f *gguf.File, t *gguf.TensorInfo) ([]float32, error) {
 	if err := ggml.Dequantize(t.Type, f.Data(t), values); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
+	for i, v := range values {
+		if v64 := float64(v); math.IsNaN(v64) || math.IsInf(v64, 0) {
+			return nil, fmt.Errorf("value %d of the tensor %s is %g", i, t.Name, v)
+		}
+	}
 	return values, nil
 }
 

@@ -96,8 +96,26 @@ func checkExportPath(out string, overwrite bool) error {
 	case err == nil && !overwrite:
 		return &peft.InputError{What: "export", Where: "--out " + out, Why: "exists", Do: "give another name, or --overwrite"}
 	}
-	if err := checkWritable(filepath.Dir(filepath.Clean(out))); err != nil {
+	folder := filepath.Dir(filepath.Clean(out))
+	if _, err := os.Stat(folder); err != nil {
+		return &peft.InputError{What: "export", Where: "--out " + out, Why: "its folder: " + reason(err), Do: "make it, or give another"}
+	}
+	if err := checkWritable(folder); err != nil {
 		return &peft.InputError{What: "export", Where: "--out " + out, Why: reason(err), Do: "give a folder that can be written"}
+	}
+	return nil
+}
+
+// checkOtherFile refuses to write an export over a file that it is made from, which --overwrite does not mean.
+func checkOtherFile(out string, sources ...string) error {
+	to, err := os.Stat(out)
+	if err != nil {
+		return nil
+	}
+	for _, s := range sources {
+		if from, err := os.Stat(s); err == nil && os.SameFile(from, to) {
+			return &peft.InputError{What: "export", Where: "--out " + out, Why: "the export is made from this file", Do: "give another name"}
+		}
 	}
 	return nil
 }

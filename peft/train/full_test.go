@@ -122,7 +122,7 @@ func TestMergedOther(t *testing.T) {
 	shape := llama.Config{Context: 64, Embd: 256, Blocks: 1, FF: 512, Heads: 4, KVHeads: 2, HeadDim: 64, Vocab: 300, NormEps: 1e-5,
 		Rope: ggml.Rope{Base: 10000, Scale: 1, Dims: 64}}
 	for _, k := range []struct{ base, kind, want string }{
-		{"iq2_xs", Keep, "iq2_xs → q2_K"}, {"iq1_s", Keep, "iq1_s → q2_K"}, {"iq3_xxs", Keep, ""}, {"iq4_xs", Keep, ""}, {"q4_0", "q3_k", ""},
+		{"iq2_xs", Keep, "iq2_xs → q3_K"}, {"iq1_s", Keep, "iq1_s → q3_K"}, {"iq3_xxs", Keep, ""}, {"iq4_xs", Keep, ""}, {"q2_k", Keep, ""}, {"q4_0", "q3_k", ""},
 	} {
 		t.Run(k.base+" "+k.kind, func(t *testing.T) {
 			require.NoError(t, llama.WriteRandom(base, shape, k.base, 1))

@@ -34,7 +34,7 @@ type Merged struct {
 
 // ExportMerged writes the base model of a run folder or adapter with what was trained put into its tensors, as a complete GGUF. kind is
 // one of MergeTypes: the type of the matrices (vectors stay F32; a matrix whose rows do not divide into the type's blocks becomes F16, and
-// one that was trained and whose own type needs an importance matrix becomes Q2_K). One tensor is in memory at a time. The chat
+// one that was trained and whose own type has fewer than three bits a weight, Q2_K apart, becomes Q3_K). One tensor is in memory at a time. The chat
 // template of the training goes along.
 func ExportMerged(from, model, out, kind string, overwrite bool) (*Merged, error) {
 	e, err := openExport(from, model, out, overwrite)
@@ -96,15 +96,19 @@ func (e *exporting) add(w *gguf.Writer, t *gguf.TensorInfo, to ggml.Type, done *
 	})
 }
 
+// fewBits is the number of bits a weight below which a type holds what was trained only with an importance matrix, if at all: re-quantized
+// without one, IQ2 and IQ1 lose most of it. Q2_K is made for doing without.
+const fewBits = 3
+
 // writable is the type in which values meant for typ can be written, in rows of width values. What stays as it is needs no other.
 func writable(typ ggml.Type, width int64, changed bool) ggml.Type {
 	switch {
 	case width%typ.BlockSize() != 0:
 		return ggml.TypeF16
-	case !changed || !typ.NeedsImportance():
+	case changed && typ != ggml.TypeQ2_K && float64(8*typ.BlockBytes()) < fewBits*float64(typ.BlockSize()):
+		return ggml.TypeQ3_K
+	default:
 		return typ
-	default: // all of them have fewer than three bits a weight
-		return ggml.TypeQ2_K
 	}
 }
 
@@ -194,6 +198,9 @@ func openExport(from, model, out string, overwrite bool) (e *exporting, err erro
 	}
 	if model == "" {
 		return nil, &peft.InputError{What: "export", Where: "--model", Why: "the base model of an adapter file is not known", Do: "give it: -m base.gguf"}
+	}
+	if err := checkOtherFile(out, path, model); err != nil {
+		return nil, err
 	}
 	e = &exporting{base: model}
 	defer func() {
