@@ -59,6 +59,21 @@ func (s *Set) Cut(ctx int) error {
 	return e
 }
 
+// Labelled are the lengths, ascending, from which on each row that has something to learn keeps a token of it. Plain text is left out.
+func (s *Set) Labelled() []int {
+	var lengths []int
+	for _, row := range s.whole {
+		for i := 1; i < len(row.Labels) && row.Line > 0; i++ {
+			if row.Labels[i] != NoLabel {
+				lengths = append(lengths, i+1)
+				break
+			}
+		}
+	}
+	slices.Sort(lengths)
+	return lengths
+}
+
 // keep takes a row, unless enough are read or it teaches nothing.
 func (s *Set) keep(row Row) {
 	if s.maxRows > 0 && s.RowsRead >= s.maxRows {

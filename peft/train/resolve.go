@@ -169,24 +169,31 @@ func (r *Resolved) context(modelCtx int) {
 		why += fmt.Sprintf("; %d tokens do not fit into memory", wanted)
 	}
 	if longer := r.labelled(ctx); longer > ctx {
-		r.warn("the first %d tokens of most rows are prompt alone; ctx is %d, longer than the model was trained with, so that there is something to learn: shorten the prompts, or give a model with a longer context",
+		r.warn("the first %d tokens of every row are prompt alone; ctx is %d, longer than is good, so that there is something to learn: shorten the prompts, or give a model with a longer context or another --ctx",
 			ctx, longer)
-		ctx, why = longer, "the shortest that leaves most rows a token to learn"
+		ctx, why = longer, "shorter ones leave too few rows a token to learn"
 	}
 	r.Ctx = Given(float64(max(ctx, 2)))
 	r.because("ctx %d: %s", r.Ctx.Int(), why)
 }
 
-// labelled is ctx where a row cut to it has something left to learn, else the shortest length at which half of the rows do, so that a
-// default run never ends for want of a label.
+// labelled is ctx where a row cut to it has something left to learn, else a length at which half of the rows do, or, where that is more than
+// memory or the usual limit allow, at which one does, so that a default run never ends for want of a label.
 func (r *Resolved) labelled(ctx int) int {
 	if ctx < 2 || r.TrainSet.Cut(ctx) == nil {
 		return ctx
 	}
-	for longer := ctx + ctxStep; longer < r.TrainSet.LongestRow+ctxStep && longer <= ctxMost && r.fits(1, longer); longer += ctxStep {
-		if r.TrainSet.Cut(longer) == nil && 2*len(r.TrainSet.Rows) >= r.TrainSet.RowsRead {
-			return longer
-		}
+	lengths := r.TrainSet.Labelled()
+	if len(lengths) == 0 {
+		return ctx
+	}
+	whole := func(length int) int { return (length + ctxStep - 1) / ctxStep * ctxStep }
+	half := whole(lengths[(len(lengths)-1)/2])
+	if half <= ctxMost && r.fits(1, half) {
+		return half
+	}
+	if one := whole(lengths[0]); one <= mostCtx && r.fits(1, one) {
+		return one
 	}
 	return ctx
 }
@@ -302,10 +309,14 @@ func (r *Resolved) length() error {
 	}
 	r.EvalEvery = Given(float64(r.EvalSteps))
 	switch {
-	case r.TotalSteps < fewSteps && r.Steps == 0:
+	case r.TotalSteps >= fewSteps:
+	case r.Steps > 0:
+		r.warn("only %d optimizer steps, which may teach little; --steps %d or more is usual", r.TotalSteps, fewSteps)
+	default:
 		r.warn("only %d optimizer steps, which may teach little; --epochs %s gives %d", r.TotalSteps,
 			number(math.Ceil(fewSteps/float64(perEpoch))), int(math.Ceil(fewSteps/float64(perEpoch)))*perEpoch)
-	case r.WarmupSteps >= r.TotalSteps:
+	}
+	if r.WarmupSteps >= r.TotalSteps {
 		r.warn("the warm-up of %d steps never ends in %d steps; --warmup 0 leaves it out", r.WarmupSteps, r.TotalSteps)
 	}
 	return nil

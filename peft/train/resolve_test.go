@@ -147,6 +147,17 @@ func TestResolveWarns(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "only 21 optimizer steps, which may teach little; --epochs 8 gives 56")
 	require.Contains(t, strings.Join(r.Reasons, "\n"), "50 of 50 rows are longer than ctx and were cut; --ctx 100 would cut none")
+
+	c := valid()
+	c.Steps = 49
+	r, err = Resolve(c, rows(t, 50, 100), nil, 0, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"only 49 optimizer steps, which may teach little; --steps 50 or more is usual"}, r.Warnings)
+	c.Steps, c.Epochs = 0, 0.1
+	r, err = Resolve(c, rows(t, 50, 100), nil, 0, nil)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "only 1 optimizer steps")
+	require.Contains(t, strings.Join(r.Warnings, "\n"), "--warmup 0 leaves it out", "its one step has a rate of 0")
 }
 
 func TestResolveFits(t *testing.T) {
@@ -167,6 +178,21 @@ func TestResolveFits(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 640, r.Ctx.Int())
 		require.Len(t, r.TrainSet.Rows, 50)
-		require.Contains(t, strings.Join(r.Warnings, "\n"), "longer than the model was trained with")
+		require.Contains(t, strings.Join(r.Warnings, "\n"), "the first 512 tokens of every row are prompt alone")
+	})
+	t.Run("prompts longer than any automatic context", func(t *testing.T) {
+		r, err := Resolve(valid(), labelledAfter(t, 50, 5000, 5100), nil, 512, nil)
+		require.NoError(t, err)
+		require.Equal(t, 5056, r.Ctx.Int())
+		require.Len(t, r.TrainSet.Rows, 50)
+	})
+	t.Run("half of the rows need more than memory allows", func(t *testing.T) {
+		ids := func(first int) string {
+			return `{"input_ids":[` + strings.Repeat("5,", first) + `5],"labels":[` + strings.Repeat("-100,", first) + "5]}\n"
+		}
+		set := read(t, "a.jsonl", strings.Repeat(ids(600), 2)+strings.Repeat(ids(1500), 8))
+		r, err := Resolve(valid(), set, nil, 512, func(n, tokens int) bool { return n*tokens <= 1000 })
+		require.NoError(t, err)
+		require.Equal(t, []int{640, 2}, []int{r.Ctx.Int(), len(r.TrainSet.Rows)})
 	})
 }

@@ -177,6 +177,9 @@ func (j *job) restore() (err error) {
 		return err
 	}
 	j.trainer.adamw.Steps = r.OptimizerSteps
+	if err := j.checkTemplate(); err != nil {
+		return err
+	}
 	if r.now, err = j.newRecord(); err != nil {
 		return err
 	}
@@ -185,6 +188,26 @@ func (j *job) restore() (err error) {
 		r.log.note("from here on the last bits may differ from those of an uninterrupted run: %s", strings.Join(d, "; "))
 	}
 	return nil
+}
+
+// checkTemplate compares the chat template of the rows with the one that the run keeps: another one would change the data from here on.
+func (j *job) checkTemplate() error {
+	kept := filepath.Join(j.from.folder, ChatTemplateFile)
+	text, err := os.ReadFile(kept)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &peft.InputError{What: "resume", Where: kept, Why: reason(err)}
+	}
+	if string(text) == j.chatSource() {
+		return nil
+	}
+	where, do := "the chat template", "give the model the run began with"
+	switch {
+	case err != nil:
+		return &peft.InputError{What: "resume", Where: kept, Why: "no such file, though the run has a chat template", Do: "put it back, or begin another run"}
+	case j.ChatTemplate != "":
+		where, do = "--chat-template "+j.ChatTemplate, fmt.Sprintf("put back what %s holds, or begin another run", kept)
+	}
+	return &peft.InputError{What: "resume", Where: where, Why: "is not the template that the run began with, which is in " + kept, Do: do}
 }
 
 // reopen brings the run folder back to the checkpoint: what was written after it goes.
