@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -152,27 +151,6 @@ func (out *output) restoreBest(params *peft.Params) {
 	for i, p := range params.List {
 		p.W.SetF32(0, out.bestValues[i])
 	}
-}
-
-// verdict is one line on what came of the run.
-func (out *output) verdict() string {
-	const little = 0.005 // a change of loss below half a percent is none
-	if out.best != nil {
-		from, best := out.firstEval.Loss, out.best.Loss
-		change := fmt.Sprintf("validation loss %.4f → %.4f (perplexity %.4g → %.4g)", from, best, perplexity(from), perplexity(best))
-		switch {
-		case best > from*(1-little):
-			return "not learned: " + change + "; try a higher --lr, more --epochs, or data closer to the task"
-		case out.lastEval.Loss > best*(1+little):
-			return fmt.Sprintf("over-fitted since step %d: %s; the adapter is that step's", out.best.Step, change)
-		}
-		return "improved: " + change
-	}
-	change := fmt.Sprintf("training loss %.4f → %.4f, without validation", out.first.Loss, out.last.Loss)
-	if out.last.Loss > out.first.Loss*(1-little) {
-		return "not learned: " + change + "; try a higher --lr or more steps"
-	}
-	return "improved: " + change
 }
 
 // Close closes the files; the hash is waited for, since it reads the model's mapping.

@@ -249,7 +249,7 @@ func (j *job) finish(out *output, step int) (*Result, error) {
 	if err != nil {
 		return nil, j.stopped(err, out, step)
 	}
-	out.record.Verdict = out.verdict()
+	out.record.Verdict = out.verdict(j.Plan.StepsPerEpoch())
 	if err := out.finishRecord("done"); err != nil {
 		return nil, err
 	}
