@@ -41,10 +41,9 @@ func verbs() []verb {
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // nohup, or a background job of a plain shell
-			signal.Notify(signals, s)
-		}
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM) // also as a background job of a script, which begins with SIGINT ignored
+	if !signal.Ignored(syscall.SIGHUP) {                  // as under nohup
+		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {
 		<-signals

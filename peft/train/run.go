@@ -287,7 +287,9 @@ func (j *job) stopped(cause error, out *output, step int) error {
 
 // save writes the adapter as it is now into a folder and returns its path: the result of the run, and a part of each checkpoint.
 func (j *job) save(folder string, out *output) (string, error) {
-	settings, err := j.Config.YAML()
+	c := j.Config
+	c.Out = "" // where the run lies says nothing of the adapter
+	settings, err := c.YAML()
 	if err != nil {
 		return "", err
 	}
