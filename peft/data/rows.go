@@ -40,7 +40,7 @@ func (r *reader) textRow(o object) (Row, error) {
 
 func (r *reader) needTokenizer() error {
 	if r.tok == nil {
-		return &refusal{"a text needs the model's tokenizer, which is not loaded"}
+		return &refusal{"the model has no tokenizer to read text with; give rows of input_ids, or a model with one"}
 	}
 	return nil
 }

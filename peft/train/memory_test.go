@@ -82,4 +82,9 @@ func TestMemoryLimit(t *testing.T) {
 	require.ErrorIs(t, err, peft.ErrInput)
 	require.ErrorContains(t, err, "--memory-limit")
 	require.NoDirExists(t, c.Out)
+	c.Method, c.MemoryMax = []string{MethodFull}, "100kB"
+	_, err = Run(context.Background(), c, Options{})
+	require.ErrorIs(t, err, peft.ErrInput)
+	require.ErrorContains(t, err, "--method full: what it trains, with gradients and moments, needs")
+	require.NoDirExists(t, c.Out)
 }

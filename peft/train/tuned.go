@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/graft-go/graft/ggml"
 	"github.com/graft-go/graft/ggml/gguf"
@@ -56,6 +57,9 @@ func newTuned(be *ggml.Backend, m *llama.Model, c *Config) (*tuned, error) {
 		t.base = freeze.New(m.BaseTensors(), func(peft.BaseTensor) bool { return true })
 		specs = append(specs, t.base.Specs()...)
 	}
+	if err := checkTrained(specs, c); err != nil {
+		return nil, err
+	}
 	if err := t.attach(be, specs, true); err != nil {
 		return nil, err
 	}
@@ -63,6 +67,30 @@ func newTuned(be *ggml.Backend, m *llama.Model, c *Config) (*tuned, error) {
 		t.lora.Init(c.Seed)
 	}
 	return t, nil
+}
+
+// checkTrained refuses tensors whose weights, gradients and two moments, 16 bytes a value, do not fit into memory, before it is taken.
+func checkTrained(specs []peft.Spec, c *Config) error {
+	need, free := 0.0, float64(c.memoryLimit())
+	for _, s := range specs {
+		n := 16.0
+		for _, d := range s.Ne {
+			n *= float64(d)
+		}
+		need += n
+	}
+	if now := AvailableMemory(); free == 0 {
+		free = float64(now)
+	}
+	if free == 0 || need <= free {
+		return nil
+	}
+	do := "give a lower --rank or fewer --targets, or more memory (--memory-limit)"
+	if slices.Contains(c.Method, MethodFull) {
+		do = "give --method lora, a smaller model, or more memory (--memory-limit)"
+	}
+	return &peft.InputError{What: "memory", Where: "--method " + strings.Join(c.Method, ","),
+		Why: fmt.Sprintf("what it trains, with gradients and moments, needs %s, and %s may be used", sized(int64(need)), sized(int64(free))), Do: do}
 }
 
 // attach makes the parameters and puts every part on the model.
