@@ -3,7 +3,7 @@
 //
 //	go run ./scripts/pretrain -o peft/demo/model.gguf
 //
-// It needs the native libraries (make lib), and about ten minutes on two cores. The same seed and number of threads make the same file on the
+// It needs the native libraries (make lib), and about ten minutes on two quiet cores. The same seed and number of threads make the same file on the
 // same kind of processor.
 package main
 
