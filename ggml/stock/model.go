@@ -1,5 +1,5 @@
 // Package stock runs a GGUF model in unmodified libllama on the CPU. It is the judge of what graft makes: perplexity, greedy text and
-// logits of a model, and of an exported adapter, as llama.cpp itself sees them. Training never uses it.
+// logits of a model, and of an exported adapter, as llama.cpp itself sees them. Training never uses it; the demo and tests do.
 package stock
 
 import (
