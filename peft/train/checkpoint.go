@@ -2,12 +2,10 @@ package train
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,25 +100,9 @@ func writeTensors(path string, step int, list []*peft.Param, values func(i int) 
 	w.SetString("general.type", tensorsKind)
 	w.SetUint64("graft.checkpoint.step", uint64(step))
 	for i, p := range list {
-		w.AddTensor(p.Name, ggml.TypeF32, p.Ne, func(out io.Writer) error { return writeF32(out, values(i)) })
+		w.AddTensor(p.Name, ggml.TypeF32, p.Ne, func(out io.Writer) error { return writeValues(out, ggml.TypeF32, values(i), p.Ne[0]) })
 	}
 	return w.Close()
-}
-
-// writeF32 writes values in little-endian order.
-func writeF32(out io.Writer, values []float32) error {
-	const chunk = 16 << 10
-	buf := make([]byte, 0, 4*chunk)
-	for part := range slices.Chunk(values, chunk) {
-		buf = buf[:0]
-		for _, v := range part {
-			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
-		}
-		if _, err := out.Write(buf); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // writeSums writes the hash of every file of a folder.
